@@ -1,0 +1,2 @@
+//! `timerctl`: the command line client.
+fn main() {}

@@ -1,0 +1,176 @@
+//! What the HTTP layer asks of the rest of the node: the seam between the REST contract and the cluster.
+//!
+//! Implemented by [`crate::cluster`]; the HTTP layer's tests bring a fake.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use timer_core::command::{Command, Reply};
+use timer_core::ids::TimerKey;
+use timer_core::time::Millis;
+use timer_core::timer::{InFlight, RequestKey, Timer};
+
+/// What belongs to one request whatever it asks for.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// `X-Request-Id`: for logs.
+    pub request_id: String,
+    /// The client's `Idempotency-Key` or a minted one, and the body's fingerprint. None for reads.
+    pub request: Option<RequestKey>,
+    /// Who asks; empty without authentication.
+    pub principal: String,
+    /// The W3C `traceparent`.
+    pub traceparent: Option<String>,
+    /// How long the caller waits for an answer, from now.
+    pub deadline: Duration,
+}
+
+/// A timer and what its shard's leader alone knows about it.
+#[derive(Clone, Debug)]
+pub struct TimerView {
+    /// The record.
+    pub timer: Timer,
+    /// An attempt of the generation in force that is on its way.
+    pub attempt_in_flight: InFlight,
+}
+
+/// Why the cluster could not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// The shard has no leader, or none that can be reached. `applied` says what is known of the effect.
+    #[error("shard {shard} has no leader that answers: {reason}")]
+    Unavailable {
+        /// The shard.
+        shard: u16,
+        /// What may have happened.
+        outcome: Applied,
+        /// For people.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A queue is full; nothing was done.
+    #[error("overloaded: {reason}")]
+    Overloaded {
+        /// Which queue.
+        reason: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The deadline passed.
+    #[error("no answer within {waited:?}")]
+    TimedOut {
+        /// What may have happened.
+        outcome: Applied,
+        /// How long the request waited.
+        waited: Duration,
+    },
+    /// The disk has no room; nothing was done.
+    #[error("the disk is full")]
+    DiskFull,
+    /// A fault of ours; the log has more.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// What is known about the effect of a request that got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Applied {
+    /// It had none and will have none.
+    NotApplied,
+    /// It may have had, or may still have: repeat it with the same `Idempotency-Key` to learn which.
+    Unknown,
+}
+
+/// The cluster as the HTTP layer sees it.
+pub trait Backend: Send + Sync + 'static {
+    /// Replicates `command`, wherever its shard's leader is, and gives its reply. The implementation fills
+    /// in the command's `fence`.
+    fn submit(&self, context: RequestContext, command: Command) -> BoxFuture<'_, Result<Reply, BackendError>>;
+
+    /// Reads a timer, linearizably.
+    fn get(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+    ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>>;
+
+    /// The shard that `key` belongs to.
+    fn shard_of(&self, key: &TimerKey) -> u16;
+
+    /// The present time of this node's clock.
+    fn now(&self) -> Millis;
+
+    /// The cluster as this node sees it.
+    fn cluster(&self) -> BoxFuture<'_, ClusterView>;
+
+    /// Whether this node should get requests: `Err` says why not.
+    ///
+    /// # Errors
+    /// One line for the operator.
+    fn ready(&self) -> Result<(), String>;
+
+    /// The manual clock of `timerd dev --clock manual`, or none.
+    fn manual_clock(&self) -> Option<crate::environment::ManualClock>;
+
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// `GET /cluster`, `/cluster/routing` and `/info` are made of this.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterView {
+    /// The cluster's id, minted when it formed.
+    pub cluster_id: String,
+    /// Its configured name.
+    pub cluster_name: String,
+    /// The node that answers.
+    pub node_id: u64,
+    /// The node's configured name.
+    pub node_name: String,
+    /// Members, by name.
+    pub nodes: Vec<NodeView>,
+    /// Shards, by number.
+    pub shards: Vec<ShardView>,
+}
+
+/// A member.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeView {
+    /// Its id.
+    pub id: u64,
+    /// Its configured name.
+    pub name: String,
+    /// Where peers reach it, `host:port`.
+    pub peer_address: String,
+    /// Where clients reach it, as it says itself: a URL.
+    pub http_url: String,
+    /// Its software's version, if it is known.
+    pub version: Option<String>,
+    /// Whether this node can talk to it now.
+    pub reachable: bool,
+    /// Its clock less ours in ms, if it was compared.
+    pub clock_offset_ms: Option<i64>,
+}
+
+/// A shard.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardView {
+    /// Its number.
+    pub shard: u16,
+    /// The leader's id, if there is one.
+    pub leader: Option<u64>,
+    /// The Raft term.
+    pub term: u64,
+    /// The voters' ids.
+    pub voters: Vec<u64>,
+    /// What this node has applied.
+    pub applied_index: u64,
+    /// Whether a quorum is there, as far as this node knows.
+    pub healthy: bool,
+}

@@ -1,0 +1,1 @@
+//! The server: every part of `timerd` but its command line.

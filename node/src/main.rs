@@ -1,0 +1,2 @@
+//! `timerd`: the command line of the server.
+fn main() {}

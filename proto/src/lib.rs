@@ -1,0 +1,1 @@
+//! Protobuf formats of entries, records and peer messages, and their conversions.

@@ -1,0 +1,1 @@
+//! The log and the state machine of every shard of a node.

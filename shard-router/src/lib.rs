@@ -1,0 +1,1 @@
+//! Pure routing: key to shard, shard to leader.

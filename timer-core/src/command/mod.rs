@@ -1,0 +1,170 @@
+//! The replicated commands, one a file, and the dispatcher that only dispatches.
+
+pub mod advance_cursor;
+pub mod delete;
+pub mod expire;
+pub mod fire;
+pub mod hand_over;
+pub mod open_session;
+pub mod outcome;
+pub mod patch;
+pub mod put;
+pub mod redrive;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+pub use advance_cursor::AdvanceCursor;
+pub use delete::Delete;
+pub use expire::Expire;
+pub use fire::Fire;
+pub use hand_over::HandOver;
+pub use open_session::OpenSession;
+pub use outcome::{AttemptResult, Outcome};
+pub use patch::Patch;
+pub use put::{Put, PutMode};
+pub use redrive::Redrive;
+
+use crate::ids::{Sequence, TimerKey};
+use crate::time::Millis;
+use crate::timer::{Effect, InFlight, RequestKey, Timer};
+
+/// One entry of a shard's log: commands that were proposed together and are applied in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The leader's wall clock when it proposed; apply takes `max(proposed_at, last_time)`.
+    pub proposed_at: Millis,
+    /// At most [`COMMANDS_PER_ENTRY_MAX`](crate::limits::COMMANDS_PER_ENTRY_MAX).
+    pub commands: alloc::vec::Vec<Envelope>,
+}
+
+/// A command and who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Who asked: a token's name, or empty for the cluster itself.
+    pub principal: String,
+    /// Names the request; none for what the cluster itself proposes.
+    pub request: Option<RequestKey>,
+    /// The W3C `traceparent` of the request.
+    pub traceparent: Option<String>,
+    /// What is asked for.
+    pub command: Command,
+}
+
+/// What a shard can be asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Create or replace.
+    Put(Box<Put>),
+    /// Change some of it.
+    Patch(Box<Patch>),
+    /// Cancel, or erase a finished one.
+    Delete(Delete),
+    /// Deliver now instead of at `execute_at`.
+    Fire(Fire),
+    /// Give a dead one a new life.
+    Redrive(Redrive),
+    /// What came of an attempt.
+    Outcome(Box<Outcome>),
+    /// A new leader takes office.
+    OpenSession(OpenSession),
+    /// A leader leaves office in order.
+    HandOver(HandOver),
+    /// Nothing below is pending any more.
+    AdvanceCursor(AdvanceCursor),
+    /// Erase finished timers whose retention is over.
+    Expire(Expire),
+}
+
+/// What the dispatcher of the leader knew about a timer when it fenced it for a delete or replace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// The session that fenced it. A fence of another session than the present one says nothing.
+    pub session: u64,
+    /// The attempt on its way: its generation and when it ends at the latest.
+    pub attempt: Option<(Sequence, Millis)>,
+}
+
+/// What must hold of the timer for a command to take effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Precondition {
+    /// `If-None-Match: *`: no pending or finished timer has this id; a cancelled one does not count.
+    pub absent: bool,
+    /// `If-Match`: the version is one of these. Empty: any.
+    pub versions: alloc::vec::Vec<Sequence>,
+    /// `If-Match: *`: there is a timer.
+    pub present: bool,
+    /// `ifGeneration`: the generation is this.
+    pub generation: Option<Sequence>,
+    /// `ifInFlight=refuse`: no attempt is on its way, nor may be.
+    pub nothing_in_flight: bool,
+}
+
+/// What a command did, for whoever asked. A refusal is an answer, not an error: nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It took effect, now or when it was asked for first.
+    Done(Box<Done>),
+    /// It did not.
+    Refused(Refusal),
+    /// An outcome was counted, or was history only (`false`).
+    Outcome(bool),
+    /// The session's number.
+    SessionOpened(u64),
+    /// Nothing to say.
+    Ack,
+}
+
+/// What took effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// What was done.
+    pub effect: Effect,
+    /// The timer afterwards (for a purge, before). For a repeated request its generation, version, state
+    /// are those of the first answer, the rest is as it is now.
+    pub timer: Timer,
+    /// What was on its way of the definition that this took out of force.
+    pub in_flight: InFlight,
+    /// Whether this is the answer of an earlier request.
+    pub replayed: bool,
+}
+
+/// Why nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No timer of this id.
+    NotFound,
+    /// The id is taken by another definition (POST), with the timer.
+    Exists(Box<Timer>),
+    /// It is finished, with the timer.
+    Finished(Box<Timer>),
+    /// It is not finished (purge) or not dead (redrive), with the timer.
+    NotFinished(Box<Timer>),
+    /// A precondition on existence, version or generation failed; the timer's version, if there is one.
+    VersionMismatch(Option<Sequence>),
+    /// An attempt is or may be on its way, until then.
+    AttemptInFlight(InFlight),
+    /// The request's id was used for another body.
+    RequestKeyReused,
+}
+
+/// What a command means for the leader's dispatcher. Losing one is safe: a new leader reads the tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An attempt is due at `position`.
+    Scheduled {
+        /// The timer.
+        key: TimerKey,
+        /// Its wheel position.
+        position: Millis,
+        /// Second part of its wheel key.
+        generation: Sequence,
+    },
+    /// No attempt of this generation is to start any more.
+    Unscheduled {
+        /// The timer.
+        key: TimerKey,
+        /// The generation out of force.
+        generation: Sequence,
+    },
+}

@@ -1,0 +1,60 @@
+//! What a shard knows beside its timers.
+
+use alloc::vec::Vec;
+
+use crate::ids::{NodeId, Sequence, TimerKey};
+use crate::time::Millis;
+use crate::timer::State;
+
+/// Replicated with the shard's timers and changed only by commands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardState {
+    /// The newest time that a command carried: time never goes back behind it.
+    pub last_time: Millis,
+    /// No pending timer has a wheel position below it.
+    pub cursor: Millis,
+    /// The leader that may start attempts, or none before the first.
+    pub session: Option<Session>,
+    /// Timers by state, in the order of [`State::ALL`].
+    pub counts: [u64; State::ALL.len()],
+}
+
+/// A leader's term of office. Opened by its first command; the log index of that command is its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Strictly growing: the middle part of the fencing token.
+    pub number: u64,
+    /// The leader.
+    pub node: NodeId,
+    /// When it was opened.
+    pub opened_at: Millis,
+    /// How the one before had ended.
+    pub predecessor: Predecessor,
+    /// Set when this session has handed over: what it had on its way. It starts nothing more.
+    pub handed_over: Option<Vec<OpenAttempt>>,
+}
+
+/// How the session before had ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Predecessor {
+    /// There was none.
+    #[default]
+    None,
+    /// It vanished: whatever was due may have been on its way.
+    Lost,
+    /// It handed over: only these were on their way, and their outcomes are awaited.
+    HandedOver(Vec<OpenAttempt>),
+}
+
+/// An attempt on its way whose outcome is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenAttempt {
+    /// The timer.
+    pub key: TimerKey,
+    /// Its generation.
+    pub generation: Sequence,
+    /// The attempt's number.
+    pub attempt: u32,
+    /// When its time-out ends it.
+    pub until: Millis,
+}

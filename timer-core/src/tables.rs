@@ -1,0 +1,95 @@
+//! The seam between the rules and a store: what apply reads, and what it wants written.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::command::{Entry, Notice, Reply};
+use crate::ids::{Sequence, TimerKey};
+use crate::shard_state::ShardState;
+use crate::time::Millis;
+use crate::timer::Timer;
+
+/// What apply may read of a shard.
+pub trait Tables {
+    /// The store's own failure. Apply gives it back unchanged and writes nothing.
+    type Error;
+
+    /// The timer of `key`, in any state.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Self::Error>;
+}
+
+/// The state of a shard on top of a store: what a batch of entries has changed and the store does not have
+/// yet. The second command of an entry sees what the first did.
+#[derive(Debug)]
+pub struct Overlay<'a, T: Tables> {
+    tables: &'a T,
+    /// The shard's state, changed in place.
+    pub state: ShardState,
+    /// Each timer that was read or written: as the store has it, and as it is now.
+    timers: BTreeMap<TimerKey, Cell>,
+    notices: Vec<Notice>,
+}
+
+/// One timer in an overlay.
+#[derive(Debug)]
+struct Cell {
+    before: Option<Timer>,
+    now: Option<Timer>,
+}
+
+/// What a batch changed.
+#[derive(Debug)]
+pub struct Changes {
+    /// The shard's new state.
+    pub state: ShardState,
+    /// Each timer that changed, before and after; `None` where there is none.
+    pub timers: Vec<TimerChange>,
+    /// For the leader's dispatcher.
+    pub notices: Vec<Notice>,
+}
+
+/// A timer before and after a batch.
+#[derive(Debug)]
+pub struct TimerChange {
+    /// The timer.
+    pub key: TimerKey,
+    /// As the store has it.
+    pub before: Option<Timer>,
+    /// As it is to be.
+    pub after: Option<Timer>,
+}
+
+/// The index keys of a timer. A store keeps exactly these beside each record: [`index_keys`] is the only
+/// place that says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexKeys {
+    /// In the wheel: position, generation.
+    pub wheel: Option<(Millis, Sequence)>,
+    /// In the table of what expires: purge time, version.
+    pub expiry: Option<(Millis, Sequence)>,
+}
+
+/// The index keys that belong to `timer`.
+#[must_use]
+pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
+    timer.map_or_else(IndexKeys::default, |t| IndexKeys {
+        wheel: t.position.map(|at| (at, t.generation)),
+        expiry: t.purge_at.map(|at| (at, t.version)),
+    })
+}
+
+/// Applies the entry at log index `index` and gives one reply per command.
+///
+/// # Errors
+/// When the store can't be read; the overlay is then of no use any more.
+pub fn apply<T: Tables>(
+    overlay: &mut Overlay<'_, T>,
+    index: u64,
+    entry: &Entry,
+) -> Result<Vec<Reply>, T::Error> {
+    let _ = (&overlay.tables, &overlay.timers, &overlay.notices, index, entry);
+    Ok(Vec::new())
+}

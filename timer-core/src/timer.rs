@@ -1,0 +1,239 @@
+//! A timer as every replica stores it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::definition::Definition;
+use crate::ids::{Sequence, TimerKey};
+use crate::time::Millis;
+
+/// A timer's record.
+///
+/// Invariants, asserted where a record is stored ([`Timer::check`]):
+/// `generation <= version`; `position` and `next_attempt_at` are there exactly while it is pending, and
+/// `next_attempt_at <= position`; `purge_at` is there exactly when it is finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// What names it.
+    pub key: TimerKey,
+    /// The command that made this definition.
+    pub generation: Sequence,
+    /// The command that changed it last.
+    pub version: Sequence,
+    /// Where it stands.
+    pub state: State,
+    /// What the user asked for. The payload is dropped when it ends otherwise than dead.
+    pub definition: Definition,
+    /// Names the definition as it was sent, so that a repeated PUT is known for what it is. None after a
+    /// patch: the definition is no longer one that somebody sent whole.
+    pub fingerprint: Option<Fingerprint>,
+    /// When the next attempt is due.
+    pub next_attempt_at: Option<Millis>,
+    /// Its place in the wheel: `max(next_attempt_at, cursor, time of the command)`.
+    pub position: Option<Millis>,
+    /// Attempts of this generation whose outcome is known.
+    pub attempts: u32,
+    /// The attempts that the retry policy does not count any more, after a redrive.
+    pub attempts_forgiven: u32,
+    /// When the first attempt that the policy counts began.
+    pub first_attempt_at: Option<Millis>,
+    /// "Not yet" answers of this generation.
+    pub deferrals: u32,
+    /// Set by fire-now: the next attempt does not wait for `execute_at`, and says so.
+    pub manual: bool,
+    /// When the id was created (again).
+    pub created_at: Millis,
+    /// When it changed last.
+    pub updated_at: Millis,
+    /// When the attempt that ended it was answered.
+    pub executed_at: Option<Millis>,
+    /// What went wrong last.
+    pub last_error: Option<LastError>,
+    /// What a delete or replace found on its way.
+    pub in_flight: InFlight,
+    /// The newest answers to requests that changed it, oldest first.
+    pub answers: Vec<KeptAnswer>,
+    /// When the record may be erased.
+    pub purge_at: Option<Millis>,
+    /// The W3C `traceparent` of the request that made this generation.
+    pub traceparent: Option<String>,
+}
+
+/// Where a timer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Waits for `execute_at`.
+    Scheduled,
+    /// Waits for its next attempt.
+    Retrying,
+    /// A receiver took it.
+    Delivered,
+    /// No receiver took it and no attempt is left.
+    Dead,
+    /// Its time had passed by more than the grace window.
+    Skipped,
+    /// A user cancelled it.
+    Cancelled,
+}
+
+impl State {
+    /// All states, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Scheduled, Self::Retrying, Self::Delivered, Self::Dead, Self::Skipped, Self::Cancelled];
+
+    /// Whether attempts may still start.
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Retrying)
+    }
+
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Retrying => "retrying",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The first 16 bytes of the SHA-256 of something canonical.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 16]);
+
+/// What went wrong in an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// For people; at most [`ERROR_BYTES_MAX`](crate::limits::ERROR_BYTES_MAX) bytes.
+    pub message: String,
+    /// When the attempt ended.
+    pub at: Millis,
+}
+
+/// What kind of failure an attempt met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// An answer whose status means failure.
+    HttpStatus,
+    /// An answer `{"ok": false}`.
+    ReceiverRefused,
+    /// The time-out passed.
+    TimedOut,
+    /// No connection.
+    Connect,
+    /// The name could not be resolved.
+    Dns,
+    /// No secure connection.
+    Tls,
+    /// The connection broke, or the answer was not HTTP.
+    Transport,
+    /// The address is one that callbacks must not go to.
+    BlockedAddress,
+    /// The answer named a time that can't be used.
+    InvalidCallbackAnswer,
+    /// Too many "not yet" answers.
+    TooManyDeferrals,
+    /// The callback could not be made into a request.
+    InvalidCallback,
+}
+
+/// Whether an attempt of a definition that was replaced or cancelled may still arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InFlight {
+    /// None is, and none will start.
+    #[default]
+    No,
+    /// One had been sent; it ends by `until`.
+    Yes {
+        /// When its time-out ends it.
+        until: Millis,
+    },
+    /// A leader that is gone may have sent one; it ends by `until`.
+    Possible {
+        /// When its time-out ends it.
+        until: Millis,
+    },
+}
+
+impl InFlight {
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Yes { .. } => "yes",
+            Self::Possible { .. } => "possible",
+        }
+    }
+}
+
+/// Names a request, so that a repeated one is known for what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The client's `Idempotency-Key`, or an id minted once by the node that took the request.
+    pub id: String,
+    /// What the request asked for: the same id with another body is refused.
+    pub body: Fingerprint,
+}
+
+/// The answer that a request got, kept to be given again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// The request.
+    pub request: RequestKey,
+    /// When it was answered.
+    pub at: Millis,
+    /// What it had done.
+    pub effect: Effect,
+    /// The generation then.
+    pub generation: Sequence,
+    /// The version then.
+    pub version: Sequence,
+    /// The state then.
+    pub state: State,
+    /// What was on its way then.
+    pub in_flight: InFlight,
+}
+
+/// What a request did to a timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// There was none of this id.
+    Created,
+    /// A new generation took its place.
+    Replaced,
+    /// It had this very definition.
+    Unchanged,
+    /// Some of it changed.
+    Patched,
+    /// It will not fire.
+    Cancelled,
+    /// It had been cancelled before.
+    AlreadyCancelled,
+    /// The record is gone.
+    Purged,
+    /// It is due now.
+    Fired,
+    /// A dead one is due again.
+    Redriven,
+}
+
+impl Timer {
+    /// Panics if an invariant of [`Timer`] does not hold: a replica must not store such a record.
+    pub fn check(&self) {
+        let pending = self.state.is_pending();
+        assert!(self.generation <= self.version, "{}: generation after version", self.key);
+        assert_eq!(self.position.is_some(), pending, "{}: wheel position", self.key);
+        assert_eq!(self.next_attempt_at.is_some(), pending, "{}: next attempt", self.key);
+        assert!(self.next_attempt_at <= self.position, "{}: position before its time", self.key);
+        assert_eq!(self.purge_at.is_some(), !pending, "{}: purge time", self.key);
+    }
+}
