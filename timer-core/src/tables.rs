@@ -81,6 +81,39 @@ pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
     })
 }
 
+impl<'a, T: Tables> Overlay<'a, T> {
+    /// An overlay that has changed nothing yet, on `tables` and the shard's state that belongs to them.
+    #[must_use]
+    pub fn new(tables: &'a T, state: ShardState) -> Self {
+        Self { tables, state, timers: BTreeMap::new(), notices: Vec::new() }
+    }
+
+    /// The timer of `key` as it is now.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn timer(&mut self, key: &TimerKey) -> Result<Option<&Timer>, T::Error> {
+        if !self.timers.contains_key(key) {
+            let before = self.tables.timer(key)?;
+            let now = before.clone();
+            self.timers.insert(key.clone(), Cell { before, now });
+        }
+        Ok(self.timers.get(key).and_then(|cell| cell.now.as_ref()))
+    }
+
+    /// What the batch changed.
+    #[must_use]
+    pub fn into_changes(self) -> Changes {
+        let timers = self
+            .timers
+            .into_iter()
+            .filter(|(_, cell)| cell.before != cell.now)
+            .map(|(key, cell)| TimerChange { key, before: cell.before, after: cell.now })
+            .collect();
+        Changes { state: self.state, timers, notices: self.notices }
+    }
+}
+
 /// Applies the entry at log index `index` and gives one reply per command.
 ///
 /// # Errors

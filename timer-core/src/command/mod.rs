@@ -146,6 +146,13 @@ pub enum Refusal {
     AttemptInFlight(InFlight),
     /// The request's id was used for another body.
     RequestKeyReused,
+    /// A patch that is right in itself makes a definition that is not.
+    Invalid {
+        /// The field's name in the API.
+        field: String,
+        /// What is wrong with it, for people.
+        message: String,
+    },
 }
 
 /// What a command means for the leader's dispatcher. Losing one is safe: a new leader reads the tables.
