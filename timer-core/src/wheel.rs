@@ -204,8 +204,8 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         // Near, far and very far, so that every level and both sides of a level's bound are met.
-        let near = prop_oneof![-50_i64..200, -5000..300_000, 0..(1_i64 << 44)];
-        let forward = prop_oneof![0_u64..100, 0..10_000, 0..(1_u64 << 43)];
+        let near = prop_oneof![-50_i64..200, -5000_i64..300_000, 0_i64..1 << 44];
+        let forward = prop_oneof![0_u64..100, 0_u64..10_000, 0_u64..1 << 43];
         prop_oneof![3 => near.prop_map(Step::Insert), 1 => forward.prop_map(Step::Advance)]
     }
 
