@@ -31,7 +31,7 @@ demo: ## Three nodes, thirty timers, one kill -9: about a minute, ends by itself
 
 bench: ## Measure creates, callbacks and lateness on this machine
 	@scripts/preflight.sh
-	@scripts/bench.sh
+	@scripts/bench.sh $(ARGS)
 
 clean: ## Remove what this workspace compiled; the dependencies (RocksDB) stay
 	@scripts/clean.sh

@@ -1,0 +1,251 @@
+//! The three measurements with their figures, and all of them in a row against nodes of our own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::firing::{self, Fired, Firing, FiringError};
+use crate::load::{self, Load, LoadError};
+use crate::nodes::{Nodes, StartError};
+use crate::report::Measurement;
+use crate::request::Ids;
+use crate::{clock, cpu};
+
+/// Timers that are far away never become due while they are measured.
+const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The largest number of timers in a load that is bounded by time.
+const TIMERS_MAX: usize = 10_000_000;
+
+/// The servers under test.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where their REST APIs listen.
+    pub addresses: Vec<SocketAddr>,
+    /// Their process ids, if they are ours.
+    pub process_ids: Vec<u32>,
+}
+
+impl Target {
+    fn cpu(&self) -> Duration {
+        self.process_ids.iter().map(|&pid| cpu::used(pid)).sum()
+    }
+}
+
+/// How big the suite is.
+#[derive(Clone, Debug)]
+pub struct Size {
+    /// Connections of each load of creates.
+    pub clients: Vec<usize>,
+    /// How long each of these lasts, the warm-up not included.
+    pub creates: Duration,
+    /// What is not counted before.
+    pub warm_up: Duration,
+    /// Timers that are due at once, and how long there is to create them.
+    pub callbacks: (usize, Duration),
+    /// Timers on an idle server, and how far they are spread.
+    pub lateness: (usize, Duration),
+}
+
+impl Size {
+    /// The size whose figures are published.
+    pub fn full() -> Self {
+        Self {
+            clients: vec![1, 16, 64, 256],
+            creates: Duration::from_secs(10),
+            warm_up: Duration::from_secs(2),
+            callbacks: (50_000, Duration::from_secs(40)),
+            lateness: (200, Duration::from_secs(20)),
+        }
+    }
+
+    /// A size that shows in half a minute that everything works; its figures mean little.
+    pub fn quick() -> Self {
+        Self {
+            clients: vec![16],
+            creates: Duration::from_secs(3),
+            warm_up: Duration::from_secs(1),
+            callbacks: (2_000, Duration::from_secs(10)),
+            lateness: (50, Duration::from_secs(5)),
+        }
+    }
+}
+
+/// Why a suite has no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// No nodes.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// No creates.
+    #[error("creates: {0}")]
+    Load(#[from] LoadError),
+    /// No callbacks.
+    #[error("callbacks: {0}")]
+    Firing(#[from] FiringError),
+    /// No place for the data.
+    #[error("no directory for data in {}: {source}", dir.display())]
+    Directory {
+        /// Where.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Starts `nodes` nodes of `timerd`, measures everything at `size`, ends them and removes their data.
+/// `say` gets a line before each step.
+///
+/// # Errors
+/// At the first step that fails; the nodes are ended.
+pub async fn run(
+    timerd: &Path,
+    nodes: usize,
+    shards: u16,
+    size: &Size,
+    work_dir: &Path,
+    say: &dyn Fn(&str),
+) -> Result<Vec<Measurement>, SuiteError> {
+    let dir = tempfile::tempdir_in(work_dir)
+        .map_err(|source| SuiteError::Directory { dir: work_dir.to_owned(), source })?;
+    say(&format!("starting {nodes} node(s) with {shards} shards"));
+    let running = Nodes::start(timerd, nodes, shards, dir.path()).await?;
+    let target = Target { addresses: running.addresses(), process_ids: running.process_ids() };
+    let outcome = measure(&target, size, say).await;
+    running.stop().await;
+    let mut rows = outcome?;
+    for row in &mut rows {
+        row.setup.insert("shards".into(), shards.into());
+    }
+    Ok(rows)
+}
+
+async fn measure(target: &Target, size: &Size, say: &dyn Fn(&str)) -> Result<Vec<Measurement>, SuiteError> {
+    let mut rows = Vec::new();
+    // First, while nothing else goes on.
+    let (count, spread) = size.lateness;
+    say(&format!("lateness: {count} timers over {} s", spread.as_secs()));
+    rows.push(lateness(target, count, spread).await?);
+    let (count, lead) = size.callbacks;
+    say(&format!("callbacks: {count} timers due at once, in {} s", lead.as_secs()));
+    rows.push(callbacks(target, count, lead).await?);
+    for &clients in &size.clients {
+        say(&format!("creates: {clients} client(s) for {} s", (size.creates + size.warm_up).as_secs()));
+        rows.push(creates(target, clients, size.creates, size.warm_up).await?);
+    }
+    Ok(rows)
+}
+
+/// Creates timers with `clients` connections for `duration` after `warm_up`.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn creates(
+    target: &Target,
+    clients: usize,
+    duration: Duration,
+    warm_up: Duration,
+) -> Result<Measurement, LoadError> {
+    let due_us = clock::from_now_us(FAR_AWAY);
+    let (server_before, own_before) = (target.cpu(), cpu::used_here());
+    let loaded = load::run(&Load {
+        targets: &target.addresses,
+        clients,
+        ids: &Ids::new(clock::now_us()),
+        due_us: &|_| due_us,
+        callback_url: "http://127.0.0.1:9/",
+        payload_bytes: 100,
+        count_max: TIMERS_MAX,
+        duration_max: warm_up + duration,
+        failures_max: load::FAILURES_MAX,
+        warm_up,
+    })
+    .await?;
+    let all_seconds = (warm_up + loaded.elapsed).as_secs_f64();
+    let rate = (loaded.created as f64) / loaded.elapsed.as_secs_f64();
+    let cores = |used: Duration| used.as_secs_f64() / all_seconds;
+
+    let mut figures = object(json!({ "created": loaded.created, "perSecond": rate.round() }));
+    figures.append(&mut object(json!(loaded.latencies.quantiles())));
+    if !target.process_ids.is_empty() {
+        figures.insert("serverCores".into(), cores(target.cpu().saturating_sub(server_before)).into());
+    }
+    figures.insert("clientCores".into(), cores(cpu::used_here().saturating_sub(own_before)).into());
+    figures.insert("refused".into(), loaded.refused.values().sum::<u64>().into());
+    Ok(Measurement {
+        measure: "creates",
+        setup: object(json!({ "nodes": target.addresses.len(), "clients": clients })),
+        figures,
+    })
+}
+
+/// Fires `count` timers that are due in the same instant, `lead` from now.
+///
+/// # Errors
+/// When they could not be created in time.
+pub async fn callbacks(target: &Target, count: usize, lead: Duration) -> Result<Measurement, FiringError> {
+    let fired = fire(target, 64, count, lead, Duration::ZERO).await?;
+    let seconds = fired.drained_in.as_secs_f64();
+    let mut figures = object(json!({
+        "perSecond": if seconds > 0.0 { ((fired.delivered as f64) / seconds).round() } else { 0.0 },
+        "dueToLastS": seconds,
+    }));
+    figures.append(&mut outcome(&fired));
+    Ok(Measurement {
+        measure: "callbacks",
+        setup: object(json!({ "nodes": target.addresses.len(), "timers": count })),
+        figures,
+    })
+}
+
+/// Fires `count` timers that are due one after the other within `spread`.
+///
+/// # Errors
+/// When they could not be created in time.
+pub async fn lateness(target: &Target, count: usize, spread: Duration) -> Result<Measurement, FiringError> {
+    let fired = fire(target, 4, count, Duration::from_secs(3), spread).await?;
+    Ok(Measurement {
+        measure: "lateness",
+        setup: object(
+            json!({ "nodes": target.addresses.len(), "timers": count, "spreadS": spread.as_secs() }),
+        ),
+        figures: outcome(&fired),
+    })
+}
+
+async fn fire(
+    target: &Target,
+    clients: usize,
+    count: usize,
+    lead: Duration,
+    spread: Duration,
+) -> Result<Fired, FiringError> {
+    firing::run(&Firing {
+        targets: &target.addresses,
+        clients,
+        run: clock::now_us(),
+        count,
+        lead,
+        spread,
+        wait_max: Duration::from_secs(120),
+    })
+    .await
+}
+
+fn outcome(fired: &Fired) -> Map<String, Value> {
+    let mut figures = object(json!(fired.lateness.quantiles()));
+    figures.append(&mut object(json!({
+        "delivered": fired.delivered,
+        "missing": fired.missing,
+        "repeated": fired.repeated,
+        "early": fired.early,
+    })));
+    figures
+}
+
+/// The map of a `json!({ … })`.
+fn object(value: Value) -> Map<String, Value> {
+    let Value::Object(map) = value else { unreachable!("an object was written") };
+    map
+}
