@@ -1,7 +1,7 @@
 //! A shard's state, and the sessions and open attempts that commands share with it.
 
 use timer_core::ids::{NodeId, Sequence, TimerKey};
-use timer_core::shard_state::{OpenAttempt, Predecessor, Session, ShardState};
+use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
 use timer_core::time::Millis;
 
 use crate::error::{DecodeError, required};
@@ -48,6 +48,11 @@ impl From<&Session> for wire::Session {
             opened_at_ms: session.opened_at.0,
             predecessor: predecessor.map(|kind| wire::Predecessor { kind: Some(kind) }),
             handed_over: session.handed_over.as_deref().map(to_wire),
+            lost: session.lost.map(|lost| wire::Lost {
+                session: lost.session,
+                opened_at_ms: lost.opened_at.0,
+                since_ms: lost.since.0,
+            }),
         }
     }
 }
@@ -69,6 +74,11 @@ impl TryFrom<wire::Session> for Session {
             node: NodeId(wire.node),
             opened_at: Millis(wire.opened_at_ms),
             predecessor,
+            lost: wire.lost.map(|lost| Lost {
+                session: lost.session,
+                opened_at: Millis(lost.opened_at_ms),
+                since: Millis(lost.since_ms),
+            }),
             handed_over: wire.handed_over.map(from_wire),
         })
     }

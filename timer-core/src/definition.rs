@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::limits::CALLBACK_TIMEOUT_DEFAULT;
+use crate::limits::{CALLBACK_TIMEOUT_DEFAULT, HEADERS_BYTES_MAX, HEADERS_MAX, LABELS_MAX};
 use crate::time::{Millis, Span};
 
 /// One definition of a timer. A change of `execute_at`, `callback` or `payload` makes a new generation; a
@@ -154,6 +154,49 @@ impl Default for DeadOn {
     /// Codes that say that the same request can't succeed later either.
     fn default() -> Self {
         Self::Codes([400, 405, 410, 413, 414, 415, 422].to_vec())
+    }
+}
+
+impl Method {
+    /// Whether a request of this method has a body.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        match self {
+            Self::Post | Self::Put | Self::Patch => true,
+            Self::Get | Self::Delete => false,
+        }
+    }
+}
+
+impl Definition {
+    /// Whether this is another generation than `old`, or only another version.
+    #[must_use]
+    pub fn makes_new_generation(&self, old: &Self) -> bool {
+        self.execute_at != old.execute_at || self.callback != old.callback || self.payload != old.payload
+    }
+
+    /// The first fault that no part shows alone, but only the whole: a field of the API and what is wrong with
+    /// it. A patch is checked with it against the timer that it meets.
+    #[must_use]
+    pub fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let headers = &self.callback.headers;
+        let header_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if !self.callback.method.has_body() && self.payload != Payload::None {
+            return Some(("payload", "must be absent for the methods GET and DELETE, which have no body"));
+        }
+        if headers.len() > HEADERS_MAX {
+            return Some(("callbackHeaders", "must not have more than 20 headers"));
+        }
+        if header_bytes > HEADERS_BYTES_MAX {
+            return Some(("callbackHeaders", "must not have more than 8192 bytes of names and values"));
+        }
+        if self.retry.interval_max < self.retry.initial_interval {
+            return Some(("retryPolicy.maxInterval", "must not be shorter than initialInterval"));
+        }
+        if self.labels.len() > LABELS_MAX {
+            return Some(("labels", "must not have more than 16 labels"));
+        }
+        None
     }
 }
 

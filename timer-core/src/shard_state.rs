@@ -30,6 +30,8 @@ pub struct Session {
     pub opened_at: Millis,
     /// How the one before had ended.
     pub predecessor: Predecessor,
+    /// Leaders that vanished not long ago, also if the last one handed over.
+    pub lost: Option<Lost>,
     /// Set when this session has handed over: what it had on its way. It starts nothing more.
     pub handed_over: Option<Vec<OpenAttempt>>,
 }
@@ -44,6 +46,21 @@ pub enum Predecessor {
     Lost,
     /// It handed over: only these were on their way, and their outcomes are awaited.
     HandedOver(Vec<OpenAttempt>),
+}
+
+/// That leaders vanished, and what they may have sent has not ended yet.
+///
+/// It outlives a hand-over: the leader that hands over names what itself has sent, not what may be on its way
+/// of those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The session that was opened after the newest of them. They can't have sent what was made in it.
+    pub session: u64,
+    /// When that was. All that they have sent ends a callback time-out after it.
+    pub opened_at: Millis,
+    /// When the session after the first of them was opened; `since <= opened_at`. Leaders that vanish within
+    /// [`CALLBACK_TIMEOUT_MAX`](crate::limits::CALLBACK_TIMEOUT_MAX) of each other count together.
+    pub since: Millis,
 }
 
 /// An attempt on its way whose outcome is not known yet.

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::command::{Entry, Notice, Reply};
+use crate::command::{self, Context, Entry, Notice, Reply};
 use crate::ids::{Sequence, TimerKey};
 use crate::shard_state::ShardState;
 use crate::time::Millis;
@@ -30,7 +30,6 @@ pub struct Overlay<'a, T: Tables> {
     pub state: ShardState,
     /// Each timer that was read or written: as the store has it, and as it is now.
     timers: BTreeMap<TimerKey, Cell>,
-    notices: Vec<Notice>,
 }
 
 /// One timer in an overlay.
@@ -84,8 +83,8 @@ pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
 impl<'a, T: Tables> Overlay<'a, T> {
     /// An overlay that has changed nothing yet, on `tables` and the shard's state that belongs to them.
     #[must_use]
-    pub fn new(tables: &'a T, state: ShardState) -> Self {
-        Self { tables, state, timers: BTreeMap::new(), notices: Vec::new() }
+    pub const fn new(tables: &'a T, state: ShardState) -> Self {
+        Self { tables, state, timers: BTreeMap::new() }
     }
 
     /// The timer of `key` as it is now.
@@ -101,20 +100,69 @@ impl<'a, T: Tables> Overlay<'a, T> {
         Ok(self.timers.get(key).and_then(|cell| cell.now.as_ref()))
     }
 
-    /// What the batch changed.
+    /// Stores `timer`, whose key must have been read with [`timer`](Self::timer) before.
+    ///
+    /// Panics if the record breaks an invariant: a replica must not store such a one.
+    pub fn put(&mut self, timer: Timer) {
+        timer.check();
+        let cursor = self.state.cursor;
+        assert!(timer.position.is_none_or(|at| at >= cursor), "{}: below the cursor", timer.key);
+        let key = timer.key.clone();
+        self.set(&key, Some(timer));
+    }
+
+    /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before.
+    pub fn erase(&mut self, key: &TimerKey) {
+        self.set(key, None);
+    }
+
+    fn set(&mut self, key: &TimerKey, now: Option<Timer>) {
+        let cell = self.timers.get_mut(key);
+        assert!(cell.is_some(), "{key}: written without being read");
+        let Some(cell) = cell else { return };
+        if let Some(timer) = &cell.now {
+            let count = &mut self.state.counts[timer.state as usize];
+            assert!(*count > 0, "{key}: more timers leave a state than are in it");
+            *count -= 1;
+        }
+        if let Some(timer) = &now {
+            self.state.counts[timer.state as usize] += 1;
+        }
+        cell.now = now;
+    }
+
+    /// What the batch changed, in the order of keys.
     #[must_use]
     pub fn into_changes(self) -> Changes {
-        let timers = self
+        let timers: Vec<TimerChange> = self
             .timers
             .into_iter()
             .filter(|(_, cell)| cell.before != cell.now)
             .map(|(key, cell)| TimerChange { key, before: cell.before, after: cell.now })
             .collect();
-        Changes { state: self.state, timers, notices: self.notices }
+        let notices = timers.iter().flat_map(notices).collect();
+        Changes { state: self.state, timers, notices }
     }
 }
 
+/// What a change means for the dispatcher: that a generation goes out of force, that an attempt is due.
+fn notices(change: &TimerChange) -> impl Iterator<Item = Notice> {
+    let before = change.before.as_ref().filter(|timer| timer.state.is_pending());
+    let after = change.after.as_ref().filter(|timer| timer.state.is_pending());
+    let out = before.filter(|b| after.is_none_or(|a| a.generation != b.generation));
+    // The number of the next attempt counts too: a retry may be due in the same millisecond.
+    let due = |t: &Timer| (t.position, t.next_attempt_at, t.generation, t.attempts, t.deferrals, t.manual);
+    let scheduled = after.filter(|a| before.is_none_or(|b| due(a) != due(b)));
+    let out = out.map(|t| Notice::Unscheduled { key: t.key.clone(), generation: t.generation });
+    let scheduled = scheduled.and_then(|t| {
+        Some(Notice::Scheduled { key: t.key.clone(), position: t.position?, generation: t.generation })
+    });
+    out.into_iter().chain(scheduled)
+}
+
 /// Applies the entry at log index `index` and gives one reply per command.
+///
+/// Time is the newest that the log has seen: `max(entry.proposed_at, state.last_time)`.
 ///
 /// # Errors
 /// When the store can't be read; the overlay is then of no use any more.
@@ -123,6 +171,18 @@ pub fn apply<T: Tables>(
     index: u64,
     entry: &Entry,
 ) -> Result<Vec<Reply>, T::Error> {
-    let _ = (&overlay.tables, &overlay.timers, &overlay.notices, index, entry);
-    Ok(Vec::new())
+    let now = overlay.state.last_time.max(entry.proposed_at);
+    overlay.state.last_time = now;
+    let commands = (0..).zip(&entry.commands);
+    commands
+        .map(|(ordinal, envelope)| {
+            let context = Context {
+                now,
+                sequence: Sequence::new(index, ordinal),
+                request: envelope.request.as_ref(),
+                traceparent: envelope.traceparent.as_ref(),
+            };
+            command::dispatch(overlay, &context, &envelope.command)
+        })
+        .collect()
 }

@@ -3,15 +3,17 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::definition::Definition;
+use crate::definition::{Definition, Payload};
 use crate::ids::{Sequence, TimerKey};
+use crate::limits::{DEAD_RETENTION, KEPT_ANSWERS_MAX, RETENTION};
 use crate::time::Millis;
 
 /// A timer's record.
 ///
 /// Invariants, asserted where a record is stored ([`Timer::check`]):
 /// `generation <= version`; `position` and `next_attempt_at` are there exactly while it is pending, and
-/// `next_attempt_at <= position`; `purge_at` is there exactly when it is finished.
+/// `next_attempt_at <= position`; `purge_at` is there exactly when it is finished;
+/// `attempts_forgiven <= attempts`; at most [`KEPT_ANSWERS_MAX`] answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// What names it.
@@ -31,13 +33,13 @@ pub struct Timer {
     pub next_attempt_at: Option<Millis>,
     /// Its place in the wheel: `max(next_attempt_at, cursor, time of the command)`.
     pub position: Option<Millis>,
-    /// Attempts of this generation whose outcome is known.
+    /// Attempts of this generation whose outcome is known, without those that were answered "not yet".
     pub attempts: u32,
     /// The attempts that the retry policy does not count any more, after a redrive.
     pub attempts_forgiven: u32,
     /// When the first attempt that the policy counts began.
     pub first_attempt_at: Option<Millis>,
-    /// "Not yet" answers of this generation.
+    /// "Not yet" answers of this generation since the last redrive, which adds them to `attempts`.
     pub deferrals: u32,
     /// Set by fire-now: the next attempt does not wait for `execute_at`, and says so.
     pub manual: bool,
@@ -227,6 +229,49 @@ pub enum Effect {
 }
 
 impl Timer {
+    /// The number of the next attempt of this generation, from 1.
+    #[must_use]
+    pub const fn next_attempt(&self) -> u32 {
+        self.attempts + self.deferrals + 1
+    }
+
+    /// Makes it wait for an attempt that is due at `due`. Its place in the wheel is never behind `now`, which
+    /// is why no command that is under way can land below a cursor that the leader moves meanwhile.
+    pub(crate) fn wait(&mut self, due: Millis, cursor: Millis, now: Millis) {
+        self.next_attempt_at = Some(due);
+        self.position = Some(due.max(cursor).max(now));
+        self.purge_at = None;
+        self.executed_at = None;
+    }
+
+    /// Ends it in `state`, to be erased after a while; only a dead one keeps its payload, for a redrive.
+    pub(crate) fn end(&mut self, state: State, now: Millis) {
+        assert!(!state.is_pending(), "an end is not pending");
+        self.state = state;
+        self.next_attempt_at = None;
+        self.position = None;
+        self.manual = false;
+        if state == State::Dead {
+            self.purge_at = Some(now + DEAD_RETENTION);
+        } else {
+            self.purge_at = Some(now + RETENTION);
+            self.definition.payload = Payload::None;
+        }
+    }
+
+    /// Starts a new generation of its present definition: nothing of the old one counts any more.
+    pub(crate) fn renew(&mut self, sequence: Sequence, cursor: Millis, now: Millis) {
+        self.generation = sequence;
+        self.state = State::Scheduled;
+        self.attempts = 0;
+        self.attempts_forgiven = 0;
+        self.first_attempt_at = None;
+        self.deferrals = 0;
+        self.manual = false;
+        self.last_error = None;
+        self.wait(self.definition.execute_at, cursor, now);
+    }
+
     /// Panics if an invariant of [`Timer`] does not hold: a replica must not store such a record.
     pub fn check(&self) {
         let pending = self.state.is_pending();
@@ -235,5 +280,7 @@ impl Timer {
         assert_eq!(self.next_attempt_at.is_some(), pending, "{}: next attempt", self.key);
         assert!(self.next_attempt_at <= self.position, "{}: position before its time", self.key);
         assert_eq!(self.purge_at.is_some(), !pending, "{}: purge time", self.key);
+        assert!(self.attempts_forgiven <= self.attempts, "{}: forgiven attempts", self.key);
+        assert!(self.answers.len() <= KEPT_ANSWERS_MAX, "{}: kept answers", self.key);
     }
 }

@@ -4,12 +4,16 @@ pub mod advance_cursor;
 pub mod delete;
 pub mod expire;
 pub mod fire;
+pub mod flight;
 pub mod hand_over;
 pub mod open_session;
 pub mod outcome;
 pub mod patch;
 pub mod put;
 pub mod redrive;
+
+mod answers;
+mod precondition;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -26,6 +30,7 @@ pub use put::{Put, PutMode};
 pub use redrive::Redrive;
 
 use crate::ids::{Sequence, TimerKey};
+use crate::tables::{Overlay, Tables};
 use crate::time::Millis;
 use crate::timer::{Effect, InFlight, RequestKey, Timer};
 
@@ -88,13 +93,13 @@ pub struct Fence {
 /// What must hold of the timer for a command to take effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Precondition {
-    /// `If-None-Match: *`: no pending or finished timer has this id; a cancelled one does not count.
+    /// `If-None-Match: *`: no pending or finished timer has this id; for a put a cancelled one does not count.
     pub absent: bool,
-    /// `If-Match`: the version is one of these. Empty: any.
+    /// `If-Match`: the version is one of these, also of a cancelled one. Empty: any.
     pub versions: alloc::vec::Vec<Sequence>,
-    /// `If-Match: *`: there is a timer.
+    /// `If-Match: *`: there is a timer; the opposite of `absent`.
     pub present: bool,
-    /// `ifGeneration`: the generation is this.
+    /// `ifGeneration`: the generation is this, also of a cancelled one.
     pub generation: Option<Sequence>,
     /// `ifInFlight=refuse`: no attempt is on its way, nor may be.
     pub nothing_in_flight: bool,
@@ -174,4 +179,43 @@ pub enum Notice {
         /// The generation out of force.
         generation: Sequence,
     },
+}
+
+/// What all commands are told beside their own fields.
+pub(crate) struct Context<'a> {
+    /// The time of the entry.
+    pub(crate) now: Millis,
+    /// The command's own.
+    pub(crate) sequence: Sequence,
+    /// Names the request.
+    pub(crate) request: Option<&'a RequestKey>,
+    /// Of the request.
+    pub(crate) traceparent: Option<&'a String>,
+}
+
+/// Hands `command` to its own file.
+pub(crate) fn dispatch<T: Tables>(
+    overlay: &mut Overlay<'_, T>,
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Reply, T::Error> {
+    match command {
+        Command::Put(put) => put::apply(overlay, context, put),
+        Command::Patch(patch) => patch::apply(overlay, context, patch),
+        Command::Delete(delete) => delete::apply(overlay, context, delete),
+        Command::Fire(fire) => fire::apply(overlay, context, fire),
+        Command::Redrive(redrive) => redrive::apply(overlay, context, redrive),
+        Command::Outcome(outcome) => outcome::apply(overlay, context, outcome),
+        Command::OpenSession(open) => Ok(open_session::apply(&mut overlay.state, context, *open)),
+        Command::HandOver(hand_over) => Ok(hand_over::apply(&mut overlay.state, hand_over)),
+        Command::AdvanceCursor(advance) => Ok(advance_cursor::apply(&mut overlay.state, *advance)),
+        Command::Expire(expire) => expire::apply(overlay, context, expire),
+    }
+}
+
+impl Reply {
+    /// The answer of a command that took effect, or found nothing to do.
+    fn done(effect: Effect, timer: Timer, in_flight: InFlight) -> Self {
+        Self::Done(Box::new(Done { effect, timer, in_flight, replayed: false }))
+    }
 }
