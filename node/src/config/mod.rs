@@ -9,7 +9,7 @@ mod layers;
 mod nearest;
 mod reference;
 mod rules;
-mod settings;
+pub mod settings;
 mod show;
 #[cfg(test)]
 mod tests;
