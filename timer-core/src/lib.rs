@@ -16,3 +16,6 @@ pub mod tables;
 pub mod time;
 pub mod timer;
 pub mod wheel;
+
+#[cfg(test)]
+mod testing;

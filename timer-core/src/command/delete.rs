@@ -64,3 +64,118 @@ pub(crate) fn apply<T: Tables>(
     overlay.put(timer.clone());
     Ok(Reply::done(Effect::Cancelled, timer, in_flight))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::AttemptResult;
+    use crate::definition::Payload;
+    use crate::ids::Sequence;
+    use crate::limits::RETENTION;
+    use crate::testing::{START, Shard, delete, done, fence, put, refused};
+    use crate::time::Millis;
+    use crate::timer::InFlight;
+
+    fn purge(id: &str) -> Delete {
+        Delete { purge: true, ..delete(id) }
+    }
+
+    #[test]
+    fn a_pending_timer_is_cancelled_and_kept_for_the_retention() {
+        let mut shard = Shard::new();
+        let put = done(shard.run(START, put("a", START + 50))).timer;
+        assert_eq!(done(shard.run(START + 1, delete("a"))).effect, Effect::Cancelled);
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.purge_at), (State::Cancelled, Some(Millis(START + 1) + RETENTION)));
+        assert_eq!((timer.generation, timer.version), (put.generation, Sequence::new(3, 0)));
+        assert_eq!((&timer.definition.payload, timer.executed_at), (&Payload::None, None));
+        assert_eq!(shard.state.counts, [0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_repeated_delete_gives_what_the_first_found_even_when_that_is_over() {
+        let mut shard = Shard::new();
+        let generation = done(shard.run(START, put("a", START))).timer.generation;
+        let fenced = Delete { fence: fence(1, Some((generation, START + 9))), ..delete("a") };
+        let first = done(shard.run(START + 1, fenced));
+        assert_eq!(first.in_flight, InFlight::Yes { until: Millis(START + 9) });
+        let again = done(shard.run(START + 1000, delete("a")));
+        assert_eq!((again.effect, again.in_flight), (Effect::AlreadyCancelled, first.in_flight));
+        assert_eq!(*shard.timer("a"), first.timer);
+    }
+
+    #[test]
+    fn a_repeated_request_gets_cancelled_again_after_the_id_was_created_anew() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START + 50));
+        shard.request(START + 1, "r", 1, delete("a"));
+        shard.run(START + 2, put("a", START + 60));
+        let again = done(shard.request(START + 3, "r", 1, delete("a")));
+        assert_eq!((again.effect, again.timer.state), (Effect::Cancelled, State::Cancelled));
+        assert_eq!(shard.timer("a").state, State::Scheduled);
+    }
+
+    #[test]
+    fn an_unknown_timer_is_not_found() {
+        let mut shard = Shard::new();
+        assert_eq!(refused(shard.run(START, delete("a"))), Refusal::NotFound);
+        assert_eq!(refused(shard.run(START, purge("a"))), Refusal::NotFound);
+    }
+
+    #[test]
+    fn a_delivered_timer_is_not_cancelled_but_can_be_purged() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        shard.outcome(START + 1, "a", AttemptResult::Delivered);
+        assert!(matches!(refused(shard.run(START + 2, delete("a"))), Refusal::Finished(_)));
+        let purged = done(shard.run(START + 3, purge("a")));
+        assert_eq!((purged.effect, purged.timer.state), (Effect::Purged, State::Delivered));
+        assert!(!shard.has("a"));
+        assert_eq!(shard.state.counts, [0; 6]);
+    }
+
+    #[test]
+    fn a_pending_timer_is_not_purged_and_a_cancelled_one_is() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START + 50));
+        assert!(matches!(refused(shard.run(START, purge("a"))), Refusal::NotFinished(_)));
+        shard.run(START, delete("a"));
+        assert_eq!(done(shard.run(START, purge("a"))).effect, Effect::Purged);
+    }
+
+    #[test]
+    fn a_delete_of_another_version_or_generation_changes_nothing() {
+        let mut shard = Shard::new();
+        let timer = done(shard.run(START, put("a", START + 50))).timer;
+        let stale = Sequence::new(1, 0);
+        for precondition in [
+            Precondition { versions: vec![stale], ..Precondition::default() },
+            Precondition { generation: Some(stale), ..Precondition::default() },
+            Precondition { absent: true, ..Precondition::default() },
+        ] {
+            let reply = shard.run(START, Delete { precondition, ..delete("a") });
+            assert_eq!(refused(reply), Refusal::VersionMismatch(Some(timer.version)));
+        }
+        let precondition = Precondition {
+            versions: vec![stale, timer.version],
+            generation: Some(timer.generation),
+            present: true,
+            ..Precondition::default()
+        };
+        assert_eq!(done(shard.run(START, Delete { precondition, ..delete("a") })).effect, Effect::Cancelled);
+    }
+
+    #[test]
+    fn a_delete_that_must_find_nothing_on_its_way_is_refused_otherwise() {
+        let mut shard = Shard::new();
+        let generation = done(shard.run(START, put("a", START))).timer.generation;
+        let delete = Delete {
+            precondition: Precondition { nothing_in_flight: true, ..Precondition::default() },
+            fence: fence(1, Some((generation, START + 9))),
+            ..delete("a")
+        };
+        let sent = InFlight::Yes { until: Millis(START + 9) };
+        assert_eq!(refused(shard.run(START + 8, delete.clone())), Refusal::AttemptInFlight(sent));
+        assert_eq!(done(shard.run(START + 9, delete)).in_flight, InFlight::No);
+    }
+}

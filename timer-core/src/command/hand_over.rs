@@ -35,3 +35,41 @@ pub(crate) fn apply(state: &mut ShardState, hand_over: &HandOver) -> Reply {
     }
     Reply::Ack
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Sequence;
+    use crate::testing::{START, Shard, key, open};
+    use crate::time::Millis;
+
+    fn attempt(id: &str, until: u64) -> OpenAttempt {
+        OpenAttempt { key: key(id), generation: Sequence(5), attempt: 1, until: Millis(until) }
+    }
+
+    fn handed_over(shard: &Shard) -> Option<Vec<OpenAttempt>> {
+        shard.state.session.as_ref().and_then(|session| session.handed_over.clone())
+    }
+
+    #[test]
+    fn only_the_open_session_hands_over_and_only_once() {
+        let mut shard = Shard::new();
+        shard.run(START, HandOver { session: 9, attempts: Vec::new() });
+        assert_eq!(handed_over(&shard), None);
+        let attempts = vec![attempt("a", START + 50)];
+        shard.run(START, HandOver { session: 1, attempts: attempts.clone() });
+        shard.run(START, HandOver { session: 1, attempts: Vec::new() });
+        assert_eq!(handed_over(&shard), Some(attempts));
+    }
+
+    #[test]
+    fn what_was_taken_over_and_may_still_arrive_is_handed_on() {
+        let mut shard = Shard::new();
+        let (a, b, c) = (attempt("a", START + 50), attempt("b", START + 60), attempt("c", START + 10));
+        let later = OpenAttempt { until: Millis(START + 70), ..b.clone() };
+        shard.run(START, HandOver { session: 1, attempts: vec![a.clone(), b, c] });
+        shard.run(START + 1, open(2));
+        shard.run(START + 10, HandOver { session: 3, attempts: vec![later.clone()] });
+        assert_eq!(handed_over(&shard), Some(vec![later, a]), "b as named, a kept, c over");
+    }
+}

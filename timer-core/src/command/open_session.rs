@@ -45,3 +45,47 @@ fn legacy(former: Option<Session>, number: u64, now: Millis) -> (Predecessor, Op
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::HandOver;
+    use crate::testing::{START, Shard, envelope, open};
+
+    #[test]
+    fn a_session_is_numbered_by_its_entry_and_knows_how_the_one_before_ended() {
+        let mut shard = Shard::default();
+        assert_eq!(shard.run(START, open(7)), Reply::SessionOpened(1));
+        let session = shard.state.session.clone();
+        assert_eq!(session.map(|s| (s.predecessor, s.node)), Some((Predecessor::None, NodeId(7))));
+        assert_eq!(shard.run(START + 5, open(8)), Reply::SessionOpened(2));
+        let lost = Lost { session: 2, opened_at: Millis(START + 5), since: Millis(START + 5) };
+        let session = shard.state.session.clone();
+        assert_eq!(session.map(|s| (s.predecessor, s.lost)), Some((Predecessor::Lost, Some(lost))));
+        shard.run(START + 6, HandOver { session: 2, attempts: Vec::new() });
+        shard.run(START + 7, open(7));
+        let session = shard.state.session.clone();
+        let handed_over = Predecessor::HandedOver(Vec::new());
+        assert_eq!(session.map(|s| (s.predecessor, s.lost)), Some((handed_over, Some(lost))));
+    }
+
+    #[test]
+    fn lost_leaders_are_forgotten_when_nothing_of_them_can_arrive() {
+        let mut shard = Shard::new();
+        shard.run(START, open(2));
+        shard.run(START, HandOver { session: 2, attempts: Vec::new() });
+        shard.run(START + CALLBACK_TIMEOUT_MAX.0 + CLOCK_OFFSET_MAX.0, open(3));
+        assert_eq!(shard.state.session.clone().and_then(|s| s.lost), None);
+    }
+
+    #[test]
+    fn two_in_one_entry_are_one_session() {
+        let mut shard = Shard::default();
+        let replies = shard.entry(START, vec![envelope(None, open(1)), envelope(None, open(2))]);
+        assert_eq!(replies, [Reply::SessionOpened(1), Reply::SessionOpened(1)]);
+        assert_eq!(
+            shard.state.session.map(|s| (s.node, s.predecessor)),
+            Some((NodeId(1), Predecessor::None))
+        );
+    }
+}

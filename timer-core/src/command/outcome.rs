@@ -161,3 +161,201 @@ fn too_many_deferrals(outcome: &Outcome) -> LastError {
         at: outcome.finished_at,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Notice;
+    use crate::definition::{Method, RetryPolicy};
+    use crate::limits::{DEAD_RETENTION, RETENTION};
+    use crate::testing::{START, Shard, failed, key, open, outcome, put};
+    use crate::time::Span;
+
+    /// A shard with the pending timer `a`, due at once, whose policy is `policy`.
+    fn with(policy: RetryPolicy) -> Shard {
+        let mut shard = Shard::new();
+        let mut put = put("a", START);
+        put.definition.retry = policy;
+        shard.run(START, put);
+        shard
+    }
+
+    fn steady() -> RetryPolicy {
+        RetryPolicy { jitter_milli: 0, ..RetryPolicy::default() }
+    }
+
+    fn retry_after(at: u64) -> AttemptResult {
+        match failed(START) {
+            AttemptResult::Failed { error, permanent, .. } => {
+                AttemptResult::Failed { error, retry_after: Some(Millis(at)), permanent }
+            }
+            other => other,
+        }
+    }
+
+    #[test]
+    fn delivered_ends_it_without_its_payload() {
+        let mut shard = with(steady());
+        let generation = shard.timer("a").generation;
+        assert_eq!(shard.outcome(START + 9, "a", AttemptResult::Delivered), Reply::Outcome(true));
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.attempts), (State::Delivered, 1));
+        assert_eq!(timer.executed_at, Some(Millis(START + 9)));
+        assert_eq!(timer.purge_at, Some(Millis(START + 9) + RETENTION));
+        assert_eq!(timer.definition.payload, Payload::None);
+        assert_eq!(shard.notices, [Notice::Unscheduled { key: key("a"), generation }]);
+    }
+
+    #[test]
+    fn an_outcome_counts_once_and_only_for_the_generation_in_force() {
+        let mut shard = with(steady());
+        let generation = shard.timer("a").generation;
+        let first = outcome("a", generation, 1, START, failed(START));
+        assert_eq!(shard.run(START, first.clone()), Reply::Outcome(true));
+        let before = shard.timer("a").clone();
+        let ahead = Outcome { attempt: 3, ..first.clone() };
+        let other = Outcome { generation: Sequence(1), attempt: 2, ..first.clone() };
+        let unknown = Outcome { key: key("b"), ..first.clone() };
+        for history in [first, ahead, other, unknown] {
+            assert_eq!(shard.run(START, history), Reply::Outcome(false));
+        }
+        assert_eq!(*shard.timer("a"), before);
+        shard.run(START, put("a", START + 50));
+        assert_eq!(
+            shard.run(START, outcome("a", generation, 2, START, AttemptResult::Delivered)),
+            Reply::Outcome(false)
+        );
+    }
+
+    #[test]
+    fn an_outcome_that_an_earlier_session_forwards_counts() {
+        let mut shard = with(steady());
+        let generation = shard.timer("a").generation;
+        shard.run(START, open(2));
+        let forwarded = outcome("a", generation, 1, START, AttemptResult::Delivered);
+        assert_eq!(shard.run(START + 1, forwarded), Reply::Outcome(true));
+    }
+
+    #[test]
+    fn failures_wait_by_the_policy_until_no_attempt_is_left() {
+        let mut shard = with(RetryPolicy { attempts_max: 3, ..steady() });
+        shard.outcome(START, "a", failed(START));
+        assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(START + 1000)));
+        shard.outcome(START + 1000, "a", failed(START + 1000));
+        assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(START + 3000)));
+        assert_eq!(shard.timer("a").state, State::Retrying);
+        shard.outcome(START + 3000, "a", failed(START + 3000));
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.attempts), (State::Dead, 3));
+        assert_eq!(timer.purge_at, Some(Millis(START + 3000) + DEAD_RETENTION));
+        assert_ne!(timer.definition.payload, Payload::None);
+    }
+
+    #[test]
+    fn a_permanent_failure_is_the_last() {
+        let mut shard = with(steady());
+        let AttemptResult::Failed { error, .. } = failed(START) else { panic!("a failure") };
+        shard.outcome(START, "a", AttemptResult::Failed { error, retry_after: None, permanent: true });
+        assert_eq!((shard.timer("a").state, shard.timer("a").attempts), (State::Dead, 1));
+    }
+
+    #[test]
+    fn an_attempt_that_would_start_after_the_longest_duration_is_not_made() {
+        let mut shard = with(RetryPolicy { duration_max: Span(3000), ..steady() });
+        shard.outcome(START, "a", failed(START));
+        shard.outcome(START + 1000, "a", failed(START + 1000));
+        assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(START + 3000)), "just in time");
+        shard.outcome(START + 3000, "a", failed(START + 3000));
+        assert_eq!(shard.timer("a").state, State::Dead);
+    }
+
+    #[test]
+    fn retry_after_makes_the_wait_longer_within_the_policy() {
+        let policy = RetryPolicy { interval_max: Span(60_000), duration_max: Span(80_000), ..steady() };
+        for (asked, next) in
+            [(500, START + 1000), (START + 7000, START + 7000), (START + 900_000, START + 60_000)]
+        {
+            let mut shard = with(policy.clone());
+            shard.outcome(START, "a", retry_after(asked));
+            assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(next)));
+        }
+        let mut shard = with(policy);
+        shard.outcome(START, "a", failed(START));
+        shard.outcome(START + 40_000, "a", retry_after(START + 900_000));
+        assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(START + 80_000)), "not beyond the duration");
+    }
+
+    #[test]
+    fn a_retry_in_the_same_millisecond_is_announced() {
+        let mut shard = with(RetryPolicy { initial_interval: Span(0), ..steady() });
+        let generation = shard.timer("a").generation;
+        shard.outcome(START, "a", failed(START));
+        let (key, position) = (key("a"), Millis(START));
+        assert_eq!(shard.notices, [Notice::Scheduled { key, position, generation }]);
+    }
+
+    #[test]
+    fn not_yet_uses_no_attempt_and_waits_at_least_a_second() {
+        let mut shard = with(RetryPolicy { attempts_max: 1, ..steady() });
+        shard.outcome(START, "a", AttemptResult::Deferred { until: Millis(START + 10) });
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.attempts, timer.deferrals), (State::Scheduled, 0, 1));
+        assert_eq!(timer.next_attempt_at, Some(Millis(START + 1000)));
+        assert_eq!(timer.first_attempt_at, None, "the longest duration does not begin");
+        shard.outcome(START + 1000, "a", AttemptResult::Deferred { until: Millis(START + 9000) });
+        assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(START + 9000)));
+        shard.outcome(START + 9000, "a", failed(START + 9000));
+        assert_eq!(shard.timer("a").state, State::Dead);
+    }
+
+    #[test]
+    fn more_deferrals_than_the_bound_are_the_end() {
+        let mut shard = with(steady());
+        for _ in 0..DEFERRALS_MAX {
+            shard.outcome(START, "a", AttemptResult::Deferred { until: Millis(START) });
+        }
+        assert_eq!(shard.timer("a").state, State::Scheduled);
+        shard.outcome(START, "a", AttemptResult::Deferred { until: Millis(START) });
+        assert_eq!(shard.timer("a").state, State::Dead);
+    }
+
+    #[test]
+    fn skipped_ends_it_without_an_attempt() {
+        let mut shard = with(steady());
+        shard.outcome(START + 5, "a", AttemptResult::Skipped);
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.attempts, timer.executed_at), (State::Skipped, 0, None));
+        assert_eq!(timer.purge_at, Some(Millis(START + 5) + RETENTION));
+    }
+
+    #[test]
+    fn delivered_with_a_next_time_is_the_next_generation_of_the_same_definition() {
+        let mut shard = with(steady());
+        let before = shard.timer("a").clone();
+        let payload = Payload::Json(b"2".as_slice().into());
+        let next = |execute_at, payload| AttemptResult::DeliveredNext { execute_at, payload };
+        shard.outcome(START, "a", failed(START));
+        shard.outcome(START + 1000, "a", next(Millis(START + 5000), Some(payload.clone())));
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.attempts, timer.next_attempt()), (State::Scheduled, 0, 1));
+        assert_eq!((timer.generation, timer.version), (Sequence::new(4, 0), Sequence::new(4, 0)));
+        assert_eq!(timer.definition.execute_at, Millis(START + 5000));
+        assert_eq!((&timer.definition.payload, &timer.last_error), (&payload, &None));
+        assert_eq!((timer.fingerprint, timer.created_at), (before.fingerprint, before.created_at));
+        shard.outcome(START + 5000, "a", next(Millis(0), None));
+        let timer = shard.timer("a");
+        assert_eq!(timer.definition.execute_at, Millis(START + 6000), "at least a second from now");
+        assert_eq!(timer.definition.payload, payload, "the same again");
+    }
+
+    #[test]
+    fn a_next_payload_for_a_method_without_body_is_dropped() {
+        let mut shard = Shard::new();
+        let mut put = put("a", START);
+        (put.definition.callback.method, put.definition.payload) = (Method::Get, Payload::None);
+        shard.run(START, put);
+        let payload = Some(Payload::Json(b"2".as_slice().into()));
+        shard.outcome(START, "a", AttemptResult::DeliveredNext { execute_at: Millis(START), payload });
+        assert_eq!(shard.timer("a").definition.payload, Payload::None);
+    }
+}

@@ -171,3 +171,135 @@ fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: Option<&St
         headers.insert(place.unwrap_or(headers.len()), (name.into(), value.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{BodyMode, LatePolicy};
+    use crate::ids::Sequence;
+    use crate::testing::{START, Shard, definition, delete, done, failed, fence, patch, put, refused};
+    use crate::timer::{InFlight, State};
+
+    fn retrying() -> Shard {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        shard.outcome(START + 1, "a", failed(START + 1));
+        shard
+    }
+
+    #[test]
+    fn another_time_callback_or_payload_is_a_new_generation_without_attempts() {
+        for change in [
+            Patch { execute_at: Some(Millis(START + 9)), ..patch("a") },
+            Patch { url: Some("http://other/".into()), ..patch("a") },
+            Patch { headers: vec![("x".into(), Some("1".into()))], ..patch("a") },
+            Patch { timeout: Some(Span(5000)), ..patch("a") },
+            Patch { body: Some(BodyMode::Payload), ..patch("a") },
+            Patch { payload: Some(Payload::None), ..patch("a") },
+        ] {
+            let mut shard = retrying();
+            let timer = done(shard.run(START + 5, change)).timer;
+            let sequence = Sequence::new(4, 0);
+            assert_eq!((timer.generation, timer.version), (sequence, sequence));
+            assert_eq!((timer.state, timer.attempts, timer.fingerprint), (State::Scheduled, 0, None));
+            assert_eq!(timer.next_attempt_at, Some(timer.definition.execute_at));
+            assert_eq!(*shard.timer("a"), timer);
+        }
+    }
+
+    #[test]
+    fn labels_and_policies_are_a_new_version_with_the_schedule_kept() {
+        let label = [("k".into(), Some("v".into()))].into();
+        for change in [
+            Patch { labels: label, ..patch("a") },
+            Patch { late: Some(LatePolicy::Skip { grace_window: Span(1) }), ..patch("a") },
+            Patch { retry: RetryPatch { attempts_max: Some(3), ..RetryPatch::default() }, ..patch("a") },
+        ] {
+            let mut shard = retrying();
+            let before = shard.timer("a").clone();
+            let timer = done(shard.run(START + 5, change)).timer;
+            assert_eq!((timer.generation, timer.version), (before.generation, Sequence::new(4, 0)));
+            assert_eq!((timer.position, timer.attempts), (before.position, 1));
+            assert!(shard.notices.is_empty());
+        }
+    }
+
+    #[test]
+    fn values_that_are_there_already_change_nothing() {
+        let mut shard = retrying();
+        let before = shard.timer("a").clone();
+        let change = Patch {
+            execute_at: Some(before.definition.execute_at),
+            headers: vec![("absent".into(), None)],
+            payload: Some(definition(START).payload),
+            ..patch("a")
+        };
+        assert_eq!(done(shard.run(START + 5, change)).timer, before);
+        assert_eq!(*shard.timer("a"), before);
+    }
+
+    #[test]
+    fn headers_and_labels_that_are_not_named_stay() {
+        let mut old = definition(START);
+        let header = |name: &str, value: &str| (String::from(name), String::from(value));
+        old.callback.headers = vec![header("a", "1"), header("b", "2"), header("c", "3"), header("b", "4")];
+        old.labels = [header("k", "1"), header("l", "2")].into();
+        let change = Patch {
+            headers: vec![("b".into(), Some("5".into())), ("a".into(), None), ("d".into(), Some("6".into()))],
+            labels: [("k".into(), None), ("m".into(), Some("3".into()))].into(),
+            ..patch("a")
+        };
+        let new = change.onto(&old);
+        assert_eq!(new.callback.headers, [header("b", "5"), header("c", "3"), header("d", "6")]);
+        assert_eq!(new.labels, [header("l", "2"), header("m", "3")].into());
+    }
+
+    #[test]
+    fn a_definition_that_only_the_whole_shows_to_be_wrong_is_refused() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START + 50));
+        let before = shard.timer("a").clone();
+        let longer = RetryPatch { initial_interval: Some(Span::from_secs(7200)), ..RetryPatch::default() };
+        let many = |n: usize| (0..n).map(|n| (n.to_string(), Some("v".into())));
+        let big = vec![("x".into(), Some("v".repeat(9000)))];
+        for (change, name) in [
+            (Patch { method: Some(Method::Get), ..patch("a") }, "payload"),
+            (Patch { retry: longer, ..patch("a") }, "retryPolicy.maxInterval"),
+            (Patch { headers: many(21).collect(), ..patch("a") }, "callbackHeaders"),
+            (Patch { headers: big, ..patch("a") }, "callbackHeaders"),
+            (Patch { labels: many(17).collect(), ..patch("a") }, "labels"),
+        ] {
+            let refusal = refused(shard.run(START, change));
+            assert!(matches!(&refusal, Refusal::Invalid { field, .. } if field == name), "{refusal:?}");
+        }
+        assert_eq!(*shard.timer("a"), before);
+        let both = Patch { method: Some(Method::Get), payload: Some(Payload::None), ..patch("a") };
+        assert_eq!(done(shard.run(START, both)).effect, Effect::Patched);
+    }
+
+    #[test]
+    fn a_finished_or_unknown_timer_is_refused() {
+        let mut shard = Shard::new();
+        assert_eq!(refused(shard.run(START, patch("a"))), Refusal::NotFound);
+        shard.run(START, put("a", START + 50));
+        shard.run(START, delete("a"));
+        let change = Patch { execute_at: Some(Millis(START + 9)), ..patch("a") };
+        assert!(matches!(refused(shard.run(START, change)), Refusal::Finished(_)));
+    }
+
+    #[test]
+    fn a_new_generation_says_what_was_on_its_way_and_labels_ask_for_nothing() {
+        let mut shard = Shard::new();
+        let generation = done(shard.run(START, put("a", START))).timer.generation;
+        let fence = fence(1, Some((generation, START + 9)));
+        let precondition = Precondition { nothing_in_flight: true, ..Precondition::default() };
+        let label = [("k".into(), Some("v".into()))].into();
+        let labels = Patch { labels: label, fence, precondition: precondition.clone(), ..patch("a") };
+        assert_eq!(done(shard.run(START + 1, labels)).effect, Effect::Patched);
+        let later = Patch { execute_at: Some(Millis(START + 99)), fence, ..patch("a") };
+        let sent = InFlight::Yes { until: Millis(START + 9) };
+        let refusing = Patch { precondition, ..later.clone() };
+        assert_eq!(refused(shard.run(START + 1, refusing)), Refusal::AttemptInFlight(sent));
+        assert_eq!(done(shard.run(START + 1, later)).in_flight, sent);
+    }
+}

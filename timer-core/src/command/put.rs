@@ -98,3 +98,173 @@ pub(crate) fn apply<T: Tables>(
     overlay.put(timer.clone());
     Ok(Reply::done(effect, timer, in_flight))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{AttemptResult, Patch};
+    use crate::ids::Sequence;
+    use crate::limits::{KEPT_ANSWER_AGE_MAX, KEPT_ANSWERS_MAX};
+    use crate::testing::{START, Shard, delete, done, envelope, failed, fence, patch, put, refused};
+    use crate::time::Millis;
+
+    fn absent(id: &str, at: u64) -> Put {
+        Put { precondition: Precondition { absent: true, ..Precondition::default() }, ..put(id, at) }
+    }
+
+    #[test]
+    fn a_new_id_is_created_with_its_generation_as_version() {
+        let mut shard = Shard::new();
+        let created = done(shard.run(START + 5, put("a", START + 1000)));
+        assert_eq!((created.effect, created.in_flight), (Effect::Created, InFlight::No));
+        let timer = shard.timer("a");
+        assert_eq!((timer.generation, timer.version), (Sequence::new(2, 0), Sequence::new(2, 0)));
+        assert_eq!((timer.created_at, timer.updated_at), (Millis(START + 5), Millis(START + 5)));
+        assert_eq!(timer.position, Some(Millis(START + 1000)));
+        assert_eq!(shard.state.counts, [1, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_due_at_once_but_keeps_its_name() {
+        let mut shard = Shard::new();
+        shard.run(START + 5, put("a", 7));
+        assert_eq!(shard.timer("a").next_attempt_at, Some(Millis(7)));
+        assert_eq!(shard.timer("a").position, Some(Millis(START + 5)));
+    }
+
+    #[test]
+    fn the_same_definition_again_writes_nothing_pending_or_finished() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        let before = shard.timer("a").clone();
+        assert_eq!(done(shard.request(START + 1, "r", 1, put("a", START))).effect, Effect::Unchanged);
+        assert_eq!(*shard.timer("a"), before);
+        shard.outcome(START + 2, "a", AttemptResult::Delivered);
+        assert_eq!(done(shard.run(START + 3, put("a", START))).effect, Effect::Unchanged);
+        assert_eq!(shard.timer("a").state, State::Delivered);
+    }
+
+    #[test]
+    fn another_definition_replaces_and_forgets_the_attempts() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        shard.outcome(START + 1, "a", failed(START + 1));
+        let replaced = done(shard.run(START + 9, put("a", START + 50)));
+        assert_eq!(replaced.effect, Effect::Replaced);
+        let timer = shard.timer("a");
+        assert_eq!((timer.attempts, timer.state, &timer.last_error), (0, State::Scheduled, &None));
+        assert_eq!((timer.created_at, timer.generation), (Millis(START), Sequence::new(4, 0)));
+    }
+
+    #[test]
+    fn a_finished_timer_is_replaced_by_another_definition() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        shard.outcome(START + 1, "a", AttemptResult::Delivered);
+        assert_eq!(done(shard.run(START + 2, put("a", START + 50))).effect, Effect::Replaced);
+        assert_eq!((shard.timer("a").executed_at, shard.timer("a").purge_at), (None, None));
+    }
+
+    #[test]
+    fn the_second_if_none_match_of_one_entry_sees_the_first() {
+        let mut shard = Shard::new();
+        let both = vec![envelope(None, absent("a", START)), envelope(None, absent("a", START))];
+        let mut replies = shard.entry(START, both);
+        let version = Some(Sequence::new(2, 0));
+        assert_eq!(refused(replies.remove(1)), Refusal::VersionMismatch(version));
+        assert_eq!(done(replies.remove(0)).effect, Effect::Created);
+    }
+
+    #[test]
+    fn create_only_takes_the_same_definition_and_refuses_another() {
+        let mut shard = Shard::new();
+        let create = |at| Put { mode: PutMode::CreateOnly, ..put("a", at) };
+        assert_eq!(done(shard.run(START, create(START))).effect, Effect::Created);
+        assert_eq!(done(shard.run(START, create(START))).effect, Effect::Unchanged);
+        assert!(matches!(refused(shard.run(START, create(START + 1))), Refusal::Exists(_)));
+    }
+
+    #[test]
+    fn after_a_patch_the_old_definition_is_another() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        shard.run(START, Patch { execute_at: Some(Millis(START + 9)), ..patch("a") });
+        assert_eq!(done(shard.run(START, put("a", START))).effect, Effect::Replaced);
+    }
+
+    #[test]
+    fn a_cancelled_id_is_free() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START + 9));
+        shard.run(START + 1, delete("a"));
+        let create = Put { mode: PutMode::CreateOnly, ..absent("a", START + 9) };
+        let created = done(shard.run(START + 2, create));
+        assert_eq!((created.effect, created.timer.created_at), (Effect::Created, Millis(START + 2)));
+        assert_eq!(shard.state.counts, [1, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn if_match_is_checked_before_the_same_definition_is_found() {
+        let mut shard = Shard::new();
+        let matching = |version| {
+            let precondition = Precondition { versions: vec![version], ..Precondition::default() };
+            Put { precondition, ..put("a", START) }
+        };
+        let never = Sequence::new(99, 0);
+        assert_eq!(refused(shard.run(START, matching(never))), Refusal::VersionMismatch(None));
+        let version = done(shard.run(START, put("a", START))).timer.version;
+        assert_eq!(refused(shard.run(START, matching(never))), Refusal::VersionMismatch(Some(version)));
+        assert_eq!(done(shard.run(START, matching(version))).effect, Effect::Unchanged);
+    }
+
+    #[test]
+    fn a_repeated_request_gets_its_first_answer_whatever_came_between() {
+        let mut shard = Shard::new();
+        let first = done(shard.request(START, "r", 1, absent("a", START + 50)));
+        shard.run(START + 1, put("a", START + 60));
+        let again = done(shard.request(START + 2, "r", 1, absent("a", START + 50)));
+        assert!(again.replayed && !first.replayed);
+        assert_eq!(again.effect, Effect::Created);
+        assert_eq!(again.timer.version, first.timer.version);
+        assert_eq!(shard.timer("a").definition.execute_at, Millis(START + 60));
+    }
+
+    #[test]
+    fn a_request_id_with_another_body_is_refused() {
+        let mut shard = Shard::new();
+        shard.request(START, "r", 1, put("a", START + 50));
+        assert_eq!(refused(shard.request(START, "r", 2, put("a", START + 60))), Refusal::RequestKeyReused);
+    }
+
+    #[test]
+    fn answers_are_forgotten_by_age_and_number() {
+        let mut shard = Shard::new();
+        shard.request(START, "r", 1, put("a", START + 50));
+        let last = START + KEPT_ANSWER_AGE_MAX.0;
+        assert!(done(shard.request(last, "r", 1, put("a", START + 50))).replayed);
+        assert!(!done(shard.request(last + 1, "r", 1, put("a", START + 60))).replayed);
+        assert_eq!(shard.timer("a").answers.len(), 1, "the same id is kept once");
+        for n in 0..KEPT_ANSWERS_MAX as u64 {
+            shard.request(last + 2, &format!("s{n}"), 1, put("a", START + 70 + n));
+        }
+        assert_eq!(shard.timer("a").answers.len(), KEPT_ANSWERS_MAX);
+        assert!(!done(shard.request(last + 3, "r", 1, put("a", START + 60))).replayed);
+    }
+
+    #[test]
+    fn replace_says_what_is_on_its_way_and_can_refuse_to() {
+        let mut shard = Shard::new();
+        let generation = done(shard.run(START, put("a", START))).timer.generation;
+        let until = START + 30_000;
+        let fenced = Put { fence: fence(1, Some((generation, until))), ..put("a", START + 50) };
+        let refusing = Put {
+            precondition: Precondition { nothing_in_flight: true, ..Precondition::default() },
+            ..fenced.clone()
+        };
+        let sent = InFlight::Yes { until: Millis(until) };
+        assert_eq!(refused(shard.run(START + 1, refusing)), Refusal::AttemptInFlight(sent));
+        assert_eq!(shard.timer("a").generation, generation);
+        assert_eq!(done(shard.run(START + 1, fenced)).in_flight, sent);
+        assert_eq!(shard.timer("a").in_flight, sent);
+    }
+}

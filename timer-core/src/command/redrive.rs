@@ -54,3 +54,68 @@ pub(crate) fn apply<T: Tables>(
     let in_flight = timer.in_flight;
     Ok(Reply::done(Effect::Redriven, timer, in_flight))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::AttemptResult;
+    use crate::definition::RetryPolicy;
+    use crate::limits::DEFERRALS_MAX;
+    use crate::testing::{START, Shard, done, failed, put, redrive, refused};
+    use crate::time::Millis;
+    use crate::timer::ErrorKind;
+
+    fn with_dead(attempts_max: u32) -> Shard {
+        let mut shard = Shard::new();
+        let mut put = put("a", START);
+        put.definition.retry = RetryPolicy { attempts_max, ..put.definition.retry };
+        shard.run(START, put);
+        for n in 0..u64::from(attempts_max) {
+            shard.outcome(START + n, "a", failed(START + n));
+        }
+        assert_eq!(shard.timer("a").state, State::Dead);
+        shard
+    }
+
+    #[test]
+    fn attempt_numbers_go_on_and_the_policy_begins_anew() {
+        let mut shard = with_dead(2);
+        let generation = shard.timer("a").generation;
+        assert_eq!(done(shard.run(START + 100, redrive("a"))).effect, Effect::Redriven);
+        let timer = shard.timer("a");
+        assert_eq!((timer.state, timer.generation), (State::Retrying, generation));
+        assert_eq!((timer.position, timer.purge_at), (Some(Millis(START + 100)), None));
+        assert_eq!(timer.next_attempt(), 3);
+        shard.outcome(START + 101, "a", failed(START + 101));
+        assert_eq!(shard.timer("a").position, Some(Millis(START + 1101)), "the first interval again");
+        shard.outcome(START + 2000, "a", failed(START + 2000));
+        assert_eq!((shard.timer("a").state, shard.timer("a").attempts), (State::Dead, 4));
+    }
+
+    #[test]
+    fn a_timer_that_died_of_deferrals_may_be_deferred_again() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        for n in 0..=u64::from(DEFERRALS_MAX) {
+            shard.outcome(START + n, "a", AttemptResult::Deferred { until: Millis(START) });
+        }
+        let timer = shard.timer("a");
+        assert_eq!(timer.state, State::Dead);
+        assert_eq!(timer.last_error.as_ref().map(|error| error.kind), Some(ErrorKind::TooManyDeferrals));
+        let next = timer.next_attempt();
+        shard.run(START + 5000, redrive("a"));
+        assert_eq!(shard.timer("a").next_attempt(), next);
+        shard.outcome(START + 5001, "a", AttemptResult::Deferred { until: Millis(START) });
+        assert_eq!(shard.timer("a").state, State::Retrying);
+    }
+
+    #[test]
+    fn only_a_dead_timer_is_redriven() {
+        let mut shard = Shard::new();
+        assert_eq!(refused(shard.run(START, redrive("a"))), Refusal::NotFound);
+        shard.run(START, put("a", START));
+        assert!(matches!(refused(shard.run(START, redrive("a"))), Refusal::NotFinished(_)));
+        shard.outcome(START + 1, "a", AttemptResult::Delivered);
+        assert!(matches!(refused(shard.run(START, redrive("a"))), Refusal::Finished(_)));
+    }
+}

@@ -1,0 +1,217 @@
+//! A shard in memory for the unit tests of commands, and short ways to write commands down.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use crate::command::{
+    AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Patch,
+    Precondition, Put, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
+};
+use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
+use crate::ids::{NodeId, Sequence, TimerKey};
+use crate::shard_state::ShardState;
+use crate::tables::{Overlay, Tables, apply};
+use crate::time::Millis;
+use crate::timer::{ErrorKind, Fingerprint, LastError, RequestKey, Timer};
+
+/// The time at which the tests begin.
+pub(crate) const START: u64 = 1_000_000;
+
+#[derive(Default)]
+pub(crate) struct Store(BTreeMap<TimerKey, Timer>);
+
+impl Tables for Store {
+    type Error = Infallible;
+
+    fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Infallible> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Shard {
+    pub(crate) store: Store,
+    pub(crate) state: ShardState,
+    pub(crate) index: u64,
+    /// Of the last entry.
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Shard {
+    /// A shard whose leader has opened session 1.
+    pub(crate) fn new() -> Self {
+        let mut shard = Self::default();
+        shard.run(START, open(1));
+        shard
+    }
+
+    pub(crate) fn run(&mut self, at: u64, command: impl Into<Command>) -> Reply {
+        self.entry(at, vec![envelope(None, command)]).remove(0)
+    }
+
+    /// As the request `id`, whose body is named by `body`.
+    pub(crate) fn request(&mut self, at: u64, id: &str, body: u8, command: impl Into<Command>) -> Reply {
+        self.entry(at, vec![envelope(Some((id, body)), command)]).remove(0)
+    }
+
+    pub(crate) fn entry(&mut self, at: u64, commands: Vec<Envelope>) -> Vec<Reply> {
+        self.index += 1;
+        let mut overlay = Overlay::new(&self.store, self.state.clone());
+        let entry = Entry { proposed_at: Millis(at), commands };
+        let Ok(replies) = apply(&mut overlay, self.index, &entry);
+        let changes = overlay.into_changes();
+        self.state = changes.state;
+        self.notices = changes.notices;
+        for change in changes.timers {
+            match change.after {
+                Some(timer) => self.store.0.insert(change.key, timer),
+                None => self.store.0.remove(&change.key),
+            };
+        }
+        replies
+    }
+
+    pub(crate) fn timer(&self, id: &str) -> &Timer {
+        &self.store.0[&key(id)]
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.store.0.contains_key(&key(id))
+    }
+
+    /// The outcome of the next attempt of timer `id`, begun at `at` and answered at once.
+    pub(crate) fn outcome(&mut self, at: u64, id: &str, result: AttemptResult) -> Reply {
+        let timer = self.timer(id);
+        let (generation, attempt) = (timer.generation, timer.next_attempt());
+        self.run(at, outcome(id, generation, attempt, at, result))
+    }
+}
+
+pub(crate) fn envelope(request: Option<(&str, u8)>, command: impl Into<Command>) -> Envelope {
+    let request = request.map(|(id, body)| RequestKey { id: id.into(), body: Fingerprint([body; 16]) });
+    Envelope { principal: String::new(), request, traceparent: None, command: command.into() }
+}
+
+pub(crate) fn key(id: &str) -> TimerKey {
+    TimerKey::new("default", id)
+}
+
+pub(crate) fn definition(at: u64) -> Definition {
+    Definition {
+        execute_at: Millis(at),
+        callback: Callback::post("http://receiver/"),
+        payload: Payload::Json(b"1".as_slice().into()),
+        retry: RetryPolicy { jitter_milli: 0, ..RetryPolicy::default() },
+        late: LatePolicy::Fire,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// A put whose definition and fingerprint both come from `at`.
+pub(crate) fn put(id: &str, at: u64) -> Put {
+    Put {
+        key: key(id),
+        definition: definition(at),
+        fingerprint: Fingerprint(u128::from(at).to_be_bytes()),
+        mode: PutMode::CreateOrReplace,
+        precondition: Precondition::default(),
+        fence: fence(1, None),
+    }
+}
+
+pub(crate) fn patch(id: &str) -> Patch {
+    Patch {
+        key: key(id),
+        execute_at: None,
+        url: None,
+        method: None,
+        headers: Vec::new(),
+        timeout: None,
+        body: None,
+        payload: None,
+        retry: RetryPatch::default(),
+        late: None,
+        labels: BTreeMap::new(),
+        precondition: Precondition::default(),
+        fence: fence(1, None),
+    }
+}
+
+pub(crate) fn delete(id: &str) -> Delete {
+    Delete { key: key(id), purge: false, precondition: Precondition::default(), fence: fence(1, None) }
+}
+
+pub(crate) fn fire(id: &str) -> Fire {
+    Fire { key: key(id), precondition: Precondition::default() }
+}
+
+pub(crate) fn redrive(id: &str) -> Redrive {
+    Redrive { key: key(id), precondition: Precondition::default() }
+}
+
+pub(crate) fn fence(session: u64, attempt: Option<(Sequence, u64)>) -> Fence {
+    Fence { session, attempt: attempt.map(|(generation, until)| (generation, Millis(until))) }
+}
+
+pub(crate) fn open(node: u64) -> OpenSession {
+    OpenSession { node: NodeId(node) }
+}
+
+pub(crate) fn outcome(
+    id: &str,
+    generation: Sequence,
+    attempt: u32,
+    at: u64,
+    result: AttemptResult,
+) -> Outcome {
+    let (started_at, finished_at) = (Millis(at), Millis(at));
+    Outcome { key: key(id), generation, attempt, session: 1, started_at, finished_at, result }
+}
+
+pub(crate) fn failed(at: u64) -> AttemptResult {
+    let error = LastError {
+        kind: ErrorKind::HttpStatus,
+        status: Some(500),
+        message: "500 Internal Server Error".into(),
+        at: Millis(at),
+    };
+    AttemptResult::Failed { error, retry_after: None, permanent: false }
+}
+
+/// What was done, of a reply that must say so.
+pub(crate) fn done(reply: Reply) -> Done {
+    match reply {
+        Reply::Done(done) => *done,
+        other @ (Reply::Refused(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack) => {
+            panic!("not done: {other:?}")
+        }
+    }
+}
+
+/// Why not, of a reply that must say so.
+pub(crate) fn refused(reply: Reply) -> Refusal {
+    match reply {
+        Reply::Refused(refusal) => refusal,
+        other @ (Reply::Done(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack) => {
+            panic!("not refused: {other:?}")
+        }
+    }
+}
+
+macro_rules! command_from {
+    ($($name:ident),+; $($boxed:ident),+) => {
+        $(impl From<$name> for Command {
+            fn from(command: $name) -> Self {
+                Self::$name(command)
+            }
+        })+
+        $(impl From<$boxed> for Command {
+            fn from(command: $boxed) -> Self {
+                Self::$boxed(Box::new(command))
+            }
+        })+
+    };
+}
+
+use crate::command::{AdvanceCursor, Expire, HandOver};
+command_from!(Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire; Put, Patch, Outcome);
