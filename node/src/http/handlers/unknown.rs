@@ -1,0 +1,18 @@
+//! What is answered where there is no operation.
+
+use axum::extract::Request;
+
+use crate::http::input::reader::quote;
+use crate::http::problem::{Code, Problem};
+
+/// Answers for a path that has no operations.
+pub async fn unknown_route(request: Request) -> Problem {
+    let path = quote(request.uri().path());
+    Problem::new(Code::RouteNotFound, format!("there is nothing at {path}"))
+}
+
+/// Answers for a method that a path does not have. The router adds `Allow`.
+pub async fn unknown_method(request: Request) -> Problem {
+    let method = quote(request.method().as_str());
+    Problem::new(Code::MethodNotAllowed, format!("this path does not take {method}; see Allow"))
+}

@@ -1,0 +1,128 @@
+//! Groups and ids in a request's path, decoded by hand from the path as it came: `a%2Fb` is the id `a/b`.
+//! What does not decode is refused, so that no timer is made that can't be named again.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use timer_core::ids::{TimerKey, group_name_fault, timer_id_fault};
+
+use super::problem::{Code, Problem};
+
+/// The base of all paths of timers.
+pub const GROUPS_PATH: &str = "/api/v1/groups/";
+/// The only group that there is yet.
+const DEFAULT_GROUP: &str = "default";
+
+/// What stands unencoded in a path that we write: RFC 3986's unreserved characters.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Segment `n` after `/api/v1/groups/`, as it came.
+fn segment(path: &str, n: usize) -> Result<&str, Problem> {
+    let rest = path.strip_prefix(GROUPS_PATH);
+    rest.and_then(|rest| rest.split('/').nth(n)).ok_or_else(|| Problem::internal("a path without its parts"))
+}
+
+/// The group of a path `/api/v1/groups/{group}/…`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if it can't be a group's name, `GROUP_NOT_FOUND` if there is none of this name.
+pub fn group(path: &str) -> Result<String, Problem> {
+    let name = decode(segment(path, 0)?).map_err(|message| Problem::invalid("group", message))?;
+    if let Some(fault) = group_name_fault(&name) {
+        return Err(Problem::invalid("group", fault));
+    }
+    if name == DEFAULT_GROUP {
+        return Ok(name);
+    }
+    Err(Problem::new(Code::GroupNotFound, format!("there is no group \"{name}\"")))
+}
+
+/// The timer of a path `/api/v1/groups/{group}/timers/{id}…`.
+///
+/// # Errors
+/// As [`group`], and `INVALID_ARGUMENT` if the id can't be one.
+pub fn timer_key(path: &str) -> Result<TimerKey, Problem> {
+    let id = decode(segment(path, 2)?).map_err(|message| Problem::invalid("id", message))?;
+    if let Some(fault) = timer_id_fault(&id) {
+        return Err(Problem::invalid("id", fault));
+    }
+    Ok(TimerKey::new(group(path)?, id))
+}
+
+/// Where a timer is found.
+#[must_use]
+pub fn location(key: &TimerKey) -> String {
+    let id = utf8_percent_encode(&key.id, ENCODED);
+    format!("{GROUPS_PATH}{}/timers/{id}", key.group)
+}
+
+/// Undoes percent-encoding, once and strictly.
+///
+/// # Errors
+/// For people, when `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.
+pub fn decode(text: &str) -> Result<String, &'static str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            return Err("has a '%' without two hexadecimal digits; '%' itself is written %25");
+        };
+        bytes.push(u8::try_from(high * 16 + low).unwrap_or(u8::MAX));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 after percent-decoding")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(path_id: &str) -> Result<String, Code> {
+        let path = format!("/api/v1/groups/default/timers/{path_id}");
+        timer_key(&path).map(|key| key.id).map_err(|problem| problem.code)
+    }
+
+    #[test]
+    fn a_segment_is_decoded_once() {
+        for (sent, read) in [
+            ("a%2Fb", "a/b"),
+            ("a%252Fb", "a%2Fb"),
+            ("a+b", "a+b"),
+            ("a%20b", "a b"),
+            ("%3Fx", "?x"),
+            ("a:b", "a:b"),
+            ("%F0%9F%98%80", "😀"),
+            ("%2e%2E.", "..."),
+        ] {
+            assert_eq!(id(sent).as_deref(), Ok(read), "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_an_id_is_refused() {
+        for sent in ["%", "%2", "%zz", "%FF", "%C3", "%00", ".", "..", "%2e%2e", "", &"a".repeat(256)] {
+            assert_eq!(id(sent), Err(Code::InvalidArgument), "{sent}");
+        }
+    }
+
+    #[test]
+    fn groups_are_checked_before_they_are_looked_up() {
+        let code = |path: &str| group(path).map_err(|problem| problem.code);
+        assert_eq!(code("/api/v1/groups/default/timers"), Ok("default".to_owned()));
+        assert_eq!(code("/api/v1/groups/orders/timers"), Err(Code::GroupNotFound));
+        assert_eq!(code("/api/v1/groups/Orders/timers"), Err(Code::InvalidArgument));
+    }
+
+    proptest! {
+        #[test]
+        fn a_location_leads_back_to_the_same_bytes(id in "\\PC{1,40}") {
+            prop_assume!(timer_id_fault(&id).is_none());
+            let key = TimerKey::new("default", id);
+            prop_assert_eq!(timer_key(&location(&key)).unwrap(), key);
+        }
+    }
+}

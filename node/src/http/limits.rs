@@ -1,0 +1,38 @@
+//! Bounds of the HTTP layer alone, in one place. What every replica must agree on lies in
+//! [`timer_core::limits`].
+
+use std::time::Duration;
+
+/// Bytes of a request's body.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a connection may wait for a request's headers, idle time before them counted: above the 60 s after
+/// which common load balancers drop an idle connection, so that they never send on one that we just closed.
+pub const HEADER_READ_MAX: Duration = Duration::from_secs(75);
+/// How often an HTTP/2 client is asked whether it is still there.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a client may take to send a body.
+pub const BODY_READ_MAX: Duration = Duration::from_secs(30);
+/// How long a request waits for the cluster.
+pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
+/// Open connections; what comes beyond waits in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Requests of one HTTP/2 connection at the same time.
+pub const STREAMS_MAX: u32 = 256;
+/// How long open requests may go on after the signal to stop.
+pub const DRAIN_MAX: Duration = Duration::from_secs(15);
+/// Bytes of a client's own `X-Request-Id`.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Entity tags in one `If-Match`.
+pub const IF_MATCH_TAGS_MAX: usize = 16;
+/// Nesting of a JSON payload, so that readers with a recursion limit can take the answers that hold it.
+pub const PAYLOAD_DEPTH_MAX: usize = 100;
+/// Members of one JSON object in a request, duplicates counted.
+pub const MEMBERS_MAX: usize = 256;
+/// Faults listed in one answer; the rest is counted.
+pub const FAULTS_MAX: usize = 100;
+/// Bytes of a payload's `contentType`.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
+/// The largest `backoffMultiplier`, in thousandths.
+pub const MULTIPLIER_MILLI_MAX: u32 = 100_000;
+/// Bytes of a client's text that an error message repeats.
+pub const QUOTE_BYTES_MAX: usize = 64;

@@ -1,0 +1,110 @@
+//! The REST API, version 1, on top of [`Backend`]: routes here, one operation a file in [`handlers`].
+//!
+//! Deliberately absent: anything that knows of Raft, shards' leaders or storage. A request becomes one
+//! command or one read of the backend, and its reply an answer.
+
+pub mod body;
+pub mod code;
+pub mod conditional;
+pub mod context;
+pub mod duration;
+pub mod handlers;
+pub mod ids;
+pub mod input;
+pub mod limits;
+pub mod output;
+pub mod problem;
+pub mod query;
+pub mod server;
+pub mod shell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+
+pub use input::{UrlCheck, UrlFault};
+pub use server::{ServerBounds, serve, serve_within};
+
+use crate::backend::Backend;
+use crate::environment::Entropy;
+use handlers::{
+    cluster, create_timer, delete_timer, dev_clock, error_page, fire_timer, get_timer, health, info, metrics,
+    patch_timer, put_timer, redrive_timer, routing, unknown,
+};
+
+/// What all requests share. Clones share it.
+#[derive(Clone)]
+pub struct HttpState {
+    /// The cluster.
+    pub backend: Arc<dyn Backend>,
+    /// For ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where callbacks may go.
+    pub url_check: UrlCheck,
+    /// Bounds.
+    pub settings: HttpSettings,
+}
+
+impl std::fmt::Debug for HttpState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpState").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Bounds of the HTTP layer that a node may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// How long a request waits for the cluster.
+    pub deadline: Duration,
+    /// Bytes of a request's body.
+    pub body_bytes_max: usize,
+    /// How long a client may take to send a body.
+    pub body_read_max: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            deadline: limits::DEADLINE_DEFAULT,
+            body_bytes_max: limits::BODY_BYTES_MAX,
+            body_read_max: limits::BODY_READ_MAX,
+        }
+    }
+}
+
+/// All routes. Health and metrics stand at the root, where operators' tools look, and under the base path.
+pub fn router(state: HttpState) -> Router {
+    let mut router = Router::new()
+        .route("/api/v1/groups/{group}/timers", post(create_timer::create_timer))
+        .route(
+            "/api/v1/groups/{group}/timers/{id}",
+            put(put_timer::put_timer)
+                .get(get_timer::get_timer)
+                .patch(patch_timer::patch_timer)
+                .delete(delete_timer::delete_timer),
+        )
+        .route("/api/v1/groups/{group}/timers/{id}/fire", post(fire_timer::fire_timer))
+        .route("/api/v1/groups/{group}/timers/{id}/redrive", post(redrive_timer::redrive_timer))
+        .route("/api/v1/info", get(info::info))
+        .route("/api/v1/cluster", get(cluster::cluster))
+        .route("/api/v1/cluster/routing", get(routing::routing))
+        .route("/docs/errors/{code}", get(error_page::error_page));
+    for base in ["", "/api/v1"] {
+        router = router
+            .route(&format!("{base}/healthz"), get(health::healthz))
+            .route(&format!("{base}/readyz"), get(health::readyz))
+            .route(&format!("{base}/metrics"), get(metrics::metrics));
+    }
+    // Without a manual clock the route is unknown, for every method.
+    if state.backend.manual_clock().is_some() {
+        router = router.route("/api/v1/dev/clock", get(dev_clock::read).post(dev_clock::advance));
+    }
+    router
+        .fallback(unknown::unknown_route)
+        .method_not_allowed_fallback(unknown::unknown_method)
+        .layer(from_fn_with_state(state.clone(), shell::wrap))
+        .with_state(state)
+}
