@@ -1,0 +1,171 @@
+//! What a running node does from time to time: flushes the state so that the log can be purged, erases what
+//! is past its retention, watches the disk, and keeps the gauges right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use raft_store::{Health, StoreOptions};
+use timer_core::command::{Command, Envelope, Expire};
+use timer_core::ids::{Sequence, TimerKey};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::node::{Node, Running};
+use crate::config::settings::Settings;
+use crate::identity::ClusterIdentity;
+use crate::shard::host::ShardHost;
+
+/// How often the flush, retention and gauges are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// How often each shard looks for timers past their retention.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(10);
+/// Timers that one command erases.
+const EXPIRE_MAX: usize = 1000;
+
+/// The stores' options from the settings.
+#[must_use]
+pub fn store_options(settings: &Settings, cluster: &ClusterIdentity, must_exist: bool) -> StoreOptions {
+    StoreOptions {
+        shards: cluster.shards,
+        cluster_id: cluster.id.clone(),
+        must_exist,
+        state_cache_bytes: settings.storage.state_cache_bytes,
+        memtable_bytes: settings.storage.memtable_bytes,
+        ..StoreOptions::default()
+    }
+}
+
+/// Runs until the node stops.
+pub async fn run(node: Arc<Node>, running: Arc<Running>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let flush_interval = Duration::from_millis(node.settings.storage.flush_interval_ms);
+    let (mut flushed, mut expired) = (Instant::now(), Instant::now());
+    let mut health = running.stores.health();
+    loop {
+        tokio::select! {
+            () = node.stop.cancelled() => return,
+            _ = tick.tick() => {}
+            _ = health.changed() => {}
+        }
+        if let Health::Failed(reason) = &*health.borrow_and_update() {
+            // A sync that failed may have lost what it was for; to try again would hide it.
+            node.fatal.send_replace(Some(format!("the log can't be written: {reason}")));
+            return;
+        }
+        give_up_when_stalled(&node, &running).await;
+        let due = flushed.elapsed() >= flush_interval
+            || running.stores.unpurged_bytes() >= node.settings.storage.flush_log_bytes;
+        if due {
+            flushed = Instant::now();
+            flush(&running).await;
+        }
+        if expired.elapsed() >= EXPIRE_INTERVAL {
+            expired = Instant::now();
+            for host in &running.hosts {
+                expire(&node, host).await;
+            }
+        }
+        gauges(&node, &running);
+    }
+}
+
+/// Makes what is applied durable, and lets Raft purge what is then no longer needed.
+async fn flush(running: &Arc<Running>) {
+    let stores = running.stores.clone();
+    match tokio::task::spawn_blocking(move || stores.flush()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => {
+            tracing::error!(error = %e, "the state can't be flushed; the log is kept meanwhile");
+            return;
+        }
+        Err(_) => return,
+    }
+    for host in &running.hosts {
+        if let Some(raft) = host.raft() {
+            // Metadata only: openraft purges to its snapshot's index.
+            let _ = raft.trigger().snapshot().await;
+        }
+    }
+}
+
+/// A leader whose disk hangs acknowledges nothing: another node can do better.
+async fn give_up_when_stalled(node: &Node, running: &Running) {
+    let stalled = running.stores.sync_stalled_for();
+    node.metrics.log_sync_stalled(stalled);
+    if stalled < Duration::from_millis(node.settings.storage.sync_stall_ms) {
+        return;
+    }
+    for host in &running.hosts {
+        if let (Some(_), Some(raft)) = (host.office(), host.raft())
+            && let Some(target) = crate::shard::leadership::successor(&raft, node.node_id)
+        {
+            tracing::error!(shard = host.shard, ?stalled, "the disk hangs; giving up the lead");
+            let _ = raft.trigger().transfer_leader(target).await;
+        }
+    }
+}
+
+async fn expire(node: &Node, host: &Arc<ShardHost>) {
+    if host.office().is_none() {
+        return;
+    }
+    let (reader, now) = (host.reader().clone(), node.clock.now());
+    let scanned = tokio::task::spawn_blocking(move || reader.scan_expiry(now, EXPIRE_MAX));
+    let timers: Vec<(TimerKey, Sequence)> = match scanned.await {
+        Ok(Ok(timers)) => timers,
+        Ok(Err(e)) => {
+            tracing::error!(shard = host.shard, error = %e, "can't read what is past its retention");
+            return;
+        }
+        Err(_) => return,
+    };
+    if timers.is_empty() {
+        return;
+    }
+    let command = Command::Expire(Expire { timers });
+    let envelope = Envelope { principal: String::new(), request: None, traceparent: None, command };
+    if let Err(e) = host.submit_own(envelope).await {
+        tracing::debug!(shard = host.shard, error = %e, "retention comes later");
+    }
+}
+
+fn gauges(node: &Node, running: &Running) {
+    let mut led = 0;
+    let mut headless = 0;
+    let mut counts = [0_u64; 6];
+    for host in &running.hosts {
+        if host.office().is_some() {
+            led += 1;
+            if let Ok(state) = host.reader().shard_state() {
+                for (sum, count) in counts.iter_mut().zip(state.counts) {
+                    *sum += count;
+                }
+            }
+        }
+        let leader = host.raft().and_then(|raft| raft.metrics().borrow_watched().current_leader);
+        headless += u64::from(leader.is_none());
+    }
+    node.metrics.shards(led, headless);
+    node.metrics.attempts_under_way(under_way(running));
+    node.metrics.timers_by_state(&counts);
+    let connected = running.lanes.peers().filter(|(_, peer)| peer.reachable()).count();
+    node.metrics.peers_connected(connected);
+    let worst = running.clocks.offsets().into_values().max_by_key(|offset| offset.abs()).unwrap_or(0);
+    node.metrics.clock_offset(worst);
+}
+
+/// Attempts of this node that are under way.
+#[must_use]
+pub fn under_way(running: &Running) -> usize {
+    running.room_max - running.context.room.available_permits()
+}
+
+/// Starts no more attempts on this node.
+pub fn stop_starting(running: &Running) {
+    for host in &running.hosts {
+        if let Some(office) = host.office() {
+            let _ = office.close();
+        }
+    }
+}

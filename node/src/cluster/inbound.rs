@@ -1,0 +1,225 @@
+//! What the node does for its peers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::node::{Node, Running};
+use super::router::failure_out;
+use crate::peer::codec;
+use crate::peer::frame::{
+    Failure, Hello, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest,
+    SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, failure,
+    read_reply, submit_reply,
+};
+use crate::peer::reply_codec;
+use crate::peer::server::{Inbound, SnapshotSink};
+use crate::peer::snapshot_receiver;
+use crate::shard::host::ShardHost;
+use crate::shard::proposer::ProposeError;
+use crate::shard::raft::Raft;
+
+const STARTING: &str = "the node is starting";
+
+impl Node {
+    fn host(&self, shard: u16) -> Result<&Arc<ShardHost>, String> {
+        let running = self.running().ok_or(STARTING)?;
+        running.hosts.get(usize::from(shard)).ok_or_else(|| format!("there is no shard {shard}"))
+    }
+}
+
+impl Inbound for Node {
+    fn probe(&self, _request: ProbeRequest) -> ProbeReply {
+        let cluster = self.cluster_identity();
+        ProbeReply {
+            cluster_name: self.settings.cluster.name.clone(),
+            node_id: self.node_id,
+            node_name: self.settings.node.name.clone(),
+            cluster_id: cluster.as_ref().map(|c| c.id.clone()).unwrap_or_default(),
+            members: cluster.iter().flat_map(|c| &c.members).map(member_out).collect(),
+            shards: u32::from(cluster.as_ref().map_or(self.settings.cluster.shards, |c| c.shards)),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            http_url: self.http_url.clone(),
+        }
+    }
+
+    fn hello(&self, theirs: &Hello) -> Result<Hello, String> {
+        let running = self.running().ok_or(STARTING)?;
+        running.check_hello(theirs)?;
+        Ok(running.hello(theirs.lane()))
+    }
+
+    fn raft(&self, shard: u16) -> Result<Raft, String> {
+        self.host(shard)?.raft().ok_or_else(|| STARTING.to_owned())
+    }
+
+    fn vote(&self, shard: u16, request: VoteRequest) -> BoxFuture<'_, Result<VoteReply, String>> {
+        async move {
+            let host = self.host(shard)?;
+            // A node that was restarted does not know whose lease it acknowledged before.
+            if !host.may_vote() && !request.leadership_transfer {
+                return Err("no votes within a lease of the start".to_owned());
+            }
+            let raft = self.raft(shard)?;
+            let rpc = codec::vote_request_in(&request).map_err(|e| e.to_string())?;
+            let answered = if request.pre_vote { raft.pre_vote(rpc).await } else { raft.vote(rpc).await };
+            answered.map(|reply| codec::vote_reply_out(&reply)).map_err(|e| e.to_string())
+        }
+        .boxed()
+    }
+
+    fn transfer(&self, shard: u16, request: TransferRequest) -> BoxFuture<'_, Result<(), String>> {
+        async move {
+            let raft = self.raft(shard)?;
+            let rpc = codec::transfer_in(&request).map_err(|e| e.to_string())?;
+            match raft.handle_transfer_leader(rpc).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(e)) => Err(e.to_string()),
+                Err(e) => Err(e.to_string()),
+            }
+        }
+        .boxed()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now().0
+    }
+
+    fn submit(&self, shard: u16, request: SubmitRequest) -> BoxFuture<'_, SubmitReply> {
+        async move {
+            let result = self.submit_here(shard, &request).await;
+            let result = match result {
+                Ok(reply) => submit_reply::Result::Reply(reply_codec::reply_out(&reply)),
+                Err(failure) => submit_reply::Result::Failure(failure),
+            };
+            SubmitReply { result: Some(result) }
+        }
+        .boxed()
+    }
+
+    fn read(&self, shard: u16, request: ReadRequest) -> BoxFuture<'_, ReadReply> {
+        async move {
+            let result = match self.read_here(shard, request).await {
+                Ok(found) => read_reply::Result::Found(found),
+                Err(failure) => read_reply::Result::Failure(failure),
+            };
+            ReadReply { result: Some(result) }
+        }
+        .boxed()
+    }
+
+    fn outcomes(&self, shard: u16, request: OutcomesRequest) -> BoxFuture<'_, bool> {
+        async move {
+            let Ok(host) = self.host(shard) else { return false };
+            let Ok(entry) = proto::entry::decode(&request.entry) else { return false };
+            if host.office().is_none() {
+                return false;
+            }
+            let submits = entry.commands.into_iter().map(|envelope| host.submit_own(envelope));
+            futures_util::future::join_all(submits).await.iter().all(Result::is_ok)
+        }
+        .boxed()
+    }
+
+    fn snapshot(
+        &self,
+        shard: u16,
+        begin: SnapshotBegin,
+    ) -> BoxFuture<'_, Result<Box<dyn SnapshotSink>, String>> {
+        async move {
+            let raft = self.raft(shard)?;
+            let running = self.running().ok_or(STARTING)?;
+            snapshot_receiver::begin(&running.stores, shard, raft, begin).await
+        }
+        .boxed()
+    }
+}
+
+impl Node {
+    async fn submit_here(
+        &self,
+        shard: u16,
+        request: &SubmitRequest,
+    ) -> Result<timer_core::command::Reply, Failure> {
+        let host = self.host(shard).map_err(not_leader)?;
+        let envelope = proto::entry::decode_envelope(&request.envelope).map_err(|e| internal(&e.to_string()))?;
+        let wait = Duration::from_millis(request.deadline_ms);
+        match tokio::time::timeout(wait, host.submit(envelope)).await {
+            Ok(result) => result.map_err(|e| failure_out(&e)),
+            Err(_) => Err(failure_out(&ProposeError::Unknown("it is not replicated yet".to_owned()))),
+        }
+    }
+
+    async fn read_here(&self, shard: u16, request: ReadRequest) -> Result<crate::peer::frame::Found, Failure> {
+        let host = self.host(shard).map_err(not_leader)?;
+        let key = timer_core::ids::TimerKey::new(request.group, request.timer_id);
+        let wait = Duration::from_millis(request.deadline_ms);
+        match tokio::time::timeout(wait, host.get(&key)).await {
+            Ok(Ok(view)) => Ok(reply_codec::found_out(view.as_ref())),
+            Ok(Err(e)) => Err(failure_out(&e)),
+            Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
+        }
+    }
+}
+
+fn not_leader(reason: String) -> Failure {
+    Failure { kind: failure::Kind::NotLeader.into(), reason, ..Failure::default() }
+}
+
+fn internal(reason: &str) -> Failure {
+    Failure { kind: failure::Kind::Internal.into(), reason: reason.to_owned(), ..Failure::default() }
+}
+
+/// A member for the wire.
+#[must_use]
+pub fn member_out(member: &crate::identity::Member) -> Member {
+    Member {
+        id: member.id.0,
+        name: member.name.clone(),
+        peer_address: member.peer_address.clone(),
+        http_url: member.http_url.clone(),
+    }
+}
+
+impl Running {
+    /// What this node says of itself first.
+    #[must_use]
+    pub fn hello(&self, lane: crate::peer::frame::Lane) -> Hello {
+        let log_ends = self.hosts.iter().map(|host| LogEnd {
+            shard: u32::from(host.shard),
+            last: self.stores.last_log_id(host.shard).as_ref().map(codec::log_id_out),
+        });
+        Hello {
+            lane: lane.into(),
+            cluster_id: self.cluster.id.clone(),
+            node_id: self.node_id,
+            node_name: self.node_name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            http_url: self.http_url.clone(),
+            log_ends: log_ends.collect(),
+        }
+    }
+
+    /// Whether a peer is who it must be, and has kept what it acknowledged.
+    ///
+    /// # Errors
+    /// Why it is not welcome.
+    pub fn check_hello(&self, theirs: &Hello) -> Result<(), String> {
+        if theirs.cluster_id != self.cluster.id {
+            return Err(format!("it belongs to cluster {}, not {}", theirs.cluster_id, self.cluster.id));
+        }
+        if !self.cluster.members.iter().any(|m| m.id.0 == theirs.node_id && m.name == theirs.node_name) {
+            return Err(format!("{} (node {}) is no member", theirs.node_name, theirs.node_id));
+        }
+        for end in &theirs.log_ends {
+            let last = end.last.as_ref().map(codec::log_id_in);
+            if let Some(fault) = self.acknowledged.fault(theirs.node_id, end.shard as u16, last) {
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+}
+

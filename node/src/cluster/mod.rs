@@ -1,0 +1,15 @@
+//! The node as a member of a cluster: puts the parts together and is the backend of the HTTP layer.
+//!
+//! - [`formation`]: how blank nodes become a cluster, once
+//! - [`node`]: the composition root: start and shutdown
+//! - [`inbound`]: what the node does for its peers
+//! - [`router`]: finds the leader of a command or read, within the caller's deadline
+//! - [`housekeeping`]: flushes, purges, retention, storage health
+//! - [`view`]: what `/cluster` and `/readyz` show
+
+pub mod formation;
+pub mod housekeeping;
+pub mod inbound;
+pub mod node;
+pub mod router;
+pub mod view;

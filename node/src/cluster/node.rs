@@ -1,0 +1,458 @@
+//! The composition root: starts every part of a node, in an order that lets it be asked from the first moment,
+//! and stops them so that nothing is lost and nobody is surprised.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use raft_store::{PeerNode, Stores};
+use timer_core::command::Envelope;
+use timer_core::ids::TimerKey;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::inbound::member_out;
+use super::{formation, housekeeping};
+use crate::config::settings::Settings;
+use crate::delivery::Sender;
+use crate::environment::{Clock, Entropy, ManualClock};
+use crate::identity::{ClusterIdentity, IdentityFile, Member};
+use crate::observability::metrics::Metrics;
+use crate::peer::clocks::Clocks;
+use crate::peer::frame::{Body, Lane, OutcomesRequest, frame};
+use crate::peer::lanes::Lanes;
+use crate::peer::network::{Acknowledged, NetworkFactory};
+use crate::peer::server::PeerService;
+use crate::shard::dispatcher::{Destinations, DispatchContext, ForwardOutcome};
+use crate::shard::host::{HostParts, ShardHost};
+use crate::shard::raft::RaftTiming;
+
+/// How long one try to bring an outcome to a later leader may take.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a shutdown waits for attempts that are under way.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a shutdown waits for the node's own loops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a node is made of.
+pub struct NodeParts {
+    /// Checked settings.
+    pub settings: Settings,
+    /// Opened and locked.
+    pub identity: IdentityFile,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The same clock, if it is the manual one.
+    pub manual_clock: Option<ManualClock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Makes callbacks.
+    pub sender: Sender,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Keep everything in memory: nothing survives the process.
+    pub in_memory: bool,
+}
+
+/// A node. It can be asked from the moment it is made; what it can't do yet it says.
+pub struct Node {
+    /// Settings.
+    pub settings: Settings,
+    /// This node.
+    pub node_id: u64,
+    /// Where clients reach this node.
+    pub http_url: String,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The same clock, if it is the manual one.
+    pub manual_clock: Option<ManualClock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Ends the node's loops.
+    pub stop: CancellationToken,
+    /// Says why the process must end, if it must.
+    pub fatal: tokio::sync::watch::Sender<Option<String>>,
+    /// Set while the node shuts down in order.
+    pub draining: tokio::sync::watch::Sender<bool>,
+    /// For readiness.
+    pub last_leader: super::view::LastLeader,
+    identity: Mutex<IdentityFile>,
+    sender: Arc<Sender>,
+    in_memory: bool,
+    running: OnceLock<Arc<Running>>,
+    tasks: TaskTracker,
+    attempts: TaskTracker,
+}
+
+/// What there is once the cluster is known.
+pub struct Running {
+    /// This node.
+    pub node_id: u64,
+    /// Its name.
+    pub node_name: String,
+    /// Where clients reach it.
+    pub http_url: String,
+    /// The cluster.
+    pub cluster: ClusterIdentity,
+    /// The stores of all shards.
+    pub stores: Arc<Stores>,
+    /// To the peers.
+    pub lanes: Arc<Lanes>,
+    /// What followers acknowledged.
+    pub acknowledged: Arc<Acknowledged>,
+    /// The comparison of clocks.
+    pub clocks: Clocks,
+    /// The shards, by number.
+    pub hosts: Vec<Arc<ShardHost>>,
+    /// What all dispatchers share.
+    pub context: DispatchContext,
+    /// Attempts at the same time, at most.
+    pub room_max: usize,
+}
+
+impl Node {
+    /// A node that has yet to [`Node::run`].
+    #[must_use]
+    pub fn new(parts: NodeParts) -> Arc<Self> {
+        let node_id = parts.identity.identity().node_id.0;
+        Arc::new(Self {
+            node_id,
+            http_url: parts.settings.http.advertise_url.clone(),
+            settings: parts.settings,
+            clock: parts.clock,
+            manual_clock: parts.manual_clock,
+            entropy: parts.entropy,
+            metrics: parts.metrics,
+            stop: CancellationToken::new(),
+            fatal: tokio::sync::watch::Sender::new(None),
+            draining: tokio::sync::watch::Sender::new(false),
+            last_leader: super::view::LastLeader::default(),
+            identity: Mutex::new(parts.identity),
+            sender: Arc::new(parts.sender),
+            in_memory: parts.in_memory,
+            running: OnceLock::new(),
+            tasks: TaskTracker::new(),
+            attempts: TaskTracker::new(),
+        })
+    }
+
+    /// What there is once the cluster is known.
+    #[must_use]
+    pub fn running(&self) -> Option<&Arc<Running>> {
+        self.running.get()
+    }
+
+    /// The cluster, once this node is a member and has said so to its disk.
+    #[must_use]
+    pub fn cluster_identity(&self) -> Option<ClusterIdentity> {
+        self.identity.lock().identity().cluster.clone()
+    }
+
+    /// Serves peers on `listener` until the node stops.
+    pub fn serve_peers(self: &Arc<Self>, listener: TcpListener) {
+        let service = crate::peer::frame::peer_server::PeerServer::new(PeerService::new(self.clone()))
+            .max_decoding_message_size(crate::peer::link::FRAME_BYTES_MAX)
+            .max_encoding_message_size(crate::peer::link::FRAME_BYTES_MAX);
+        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let server = tonic::transport::Server::builder()
+                .initial_stream_window_size(8 << 20)
+                .initial_connection_window_size(16 << 20)
+                .add_service(service);
+            // Lanes never end by themselves: they are dropped rather than drained.
+            tokio::select! {
+                served = server.serve_with_incoming(incoming) => if let Err(e) = served {
+                    tracing::error!(error = %e, "the peer server ended");
+                },
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Becomes a member and starts the shards.
+    ///
+    /// # Errors
+    /// One line for the operator; the node is of no use then.
+    pub async fn run(self: &Arc<Self>) -> Result<(), String> {
+        let Some(cluster) = self.become_member().await? else { return Ok(()) };
+        let stores = self.open_stores(&cluster, true).await?;
+        let running = self.start_shards(cluster, stores).await?;
+        let _ = self.running.set(running.clone());
+        self.initialize_shards(&running).await?;
+        self.tasks.spawn(housekeeping::run(self.clone(), running));
+        Ok(())
+    }
+
+    /// The cluster that this node belongs to; it is formed if need be. None if the node is stopped first.
+    async fn become_member(&self) -> Result<Option<ClusterIdentity>, String> {
+        if let Some(cluster) = self.cluster_identity() {
+            return Ok(Some(cluster));
+        }
+        let cluster = if self.settings.cluster.peers.len() <= 1 {
+            self.cluster_of_one()
+        } else {
+            let identity = self.identity.lock().identity().clone();
+            let formed =
+                formation::form(&self.settings, &identity, &self.http_url, &*self.entropy, &self.stop);
+            let Some(cluster) = formed.await else { return Ok(None) };
+            cluster
+        };
+        // The stores come first: an identity with a cluster means that there are stores which must be found.
+        drop(self.open_stores(&cluster, false).await?);
+        self.identity.lock().set_cluster(cluster.clone()).map_err(|e| e.to_string())?;
+        tracing::info!(cluster = cluster.id, members = cluster.members.len(), "this node is a member");
+        Ok(Some(cluster))
+    }
+
+    fn cluster_of_one(&self) -> ClusterIdentity {
+        let identity = self.identity.lock().identity().clone();
+        let member = Member {
+            id: identity.node_id,
+            name: identity.node_name,
+            peer_address: self.settings.peer.advertise.clone(),
+            http_url: self.http_url.clone(),
+        };
+        ClusterIdentity {
+            id: formation::new_cluster_id(&*self.entropy),
+            name: self.settings.cluster.name.clone(),
+            shards: self.settings.cluster.shards,
+            members: vec![member],
+        }
+    }
+
+    async fn open_stores(&self, cluster: &ClusterIdentity, must_exist: bool) -> Result<Stores, String> {
+        let options = housekeeping::store_options(&self.settings, cluster, must_exist);
+        let (dir, in_memory) = (self.settings.node.data_dir.clone(), self.in_memory);
+        let opened = tokio::task::spawn_blocking(move || open(&dir, in_memory, options));
+        opened.await.map_err(|e| e.to_string())?
+    }
+
+    async fn start_shards(
+        self: &Arc<Self>,
+        cluster: ClusterIdentity,
+        stores: Stores,
+    ) -> Result<Arc<Running>, String> {
+        let members: Vec<_> = cluster.members.iter().map(member_out).collect();
+        let acknowledged = Arc::new(Acknowledged::default());
+        let stores = Arc::new(stores);
+        let (hello, check) = self.greetings();
+        let lanes = Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
+        let offset_max = Duration::from_millis(self.settings.clock.offset_max_ms);
+        let clocks = Clocks::new(members.len(), offset_max);
+        self.tasks.spawn(clocks.clone().run(lanes.clone(), self.clock.clone(), self.stop.clone()));
+        let context = self.dispatch_context(&cluster.id);
+        let room_max = context.room.available_permits();
+        let mut hosts = Vec::new();
+        for shard in 0..cluster.shards {
+            let parts = HostParts {
+                node: self.node_id,
+                shard,
+                cluster_name: cluster.name.clone(),
+                voters: members.len(),
+                timing: timing(&self.settings),
+                linger: Duration::from_millis(self.settings.raft.linger_ms),
+                stores: stores.clone(),
+                network: NetworkFactory { shard, lanes: lanes.clone(), acknowledged: acknowledged.clone() },
+                clocks: clocks.clone(),
+                context: context.clone(),
+                forward: self.forward_outcome(shard),
+            };
+            hosts.push(ShardHost::start(parts, &self.tasks, &self.stop).await?);
+        }
+        Ok(Arc::new(Running {
+            node_id: self.node_id,
+            node_name: self.settings.node.name.clone(),
+            http_url: self.http_url.clone(),
+            cluster,
+            stores,
+            lanes,
+            acknowledged,
+            clocks,
+            hosts,
+            context,
+            room_max,
+        }))
+    }
+
+    fn greetings(self: &Arc<Self>) -> (crate::peer::link::MakeHello, crate::peer::link::CheckHello) {
+        let (mine, theirs) = (Arc::downgrade(self), Arc::downgrade(self));
+        let hello: crate::peer::link::MakeHello = Arc::new(move |lane| {
+            let node = mine.upgrade();
+            node.as_ref().and_then(|node| node.running()).map(|running| running.hello(lane)).unwrap_or_default()
+        });
+        let check: crate::peer::link::CheckHello = Arc::new(move |hello| {
+            let node = theirs.upgrade().ok_or("the node is stopping")?;
+            node.running().ok_or("the node is starting")?.check_hello(hello)
+        });
+        (hello, check)
+    }
+
+    fn dispatch_context(&self, cluster_id: &str) -> DispatchContext {
+        let delivery = &self.settings.delivery;
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        DispatchContext {
+            sender: self.sender.clone(),
+            clock: self.clock.clone(),
+            room: Arc::new(Semaphore::new(size(delivery.concurrency_max))),
+            destinations: Arc::new(Destinations::new(size(delivery.concurrency_per_destination_max))),
+            cluster_id: Arc::from(cluster_id),
+            metrics: self.metrics.clone(),
+            attempts: self.attempts.clone(),
+        }
+    }
+
+    /// Brings outcomes to whoever leads `shard` now.
+    fn forward_outcome(self: &Arc<Self>, shard: u16) -> ForwardOutcome {
+        let node = Arc::downgrade(self);
+        Arc::new(move |envelope: Envelope| {
+            let node = node.upgrade();
+            Box::pin(async move {
+                let Some(running) = node.as_ref().and_then(|node| node.running()) else { return false };
+                running.bring_outcome(shard, envelope).await
+            })
+        })
+    }
+
+    /// Makes each shard's first membership, on the one node that is chosen for it; the others learn of it.
+    async fn initialize_shards(&self, running: &Running) -> Result<(), String> {
+        let members = &running.cluster.members;
+        let nodes: BTreeMap<u64, PeerNode> = members
+            .iter()
+            .map(|m| (m.id.0, PeerNode { name: m.name.clone(), address: m.peer_address.clone() }))
+            .collect();
+        let mut by_name: Vec<&Member> = members.iter().collect();
+        by_name.sort_by(|a, b| a.name.cmp(&b.name));
+        for host in &running.hosts {
+            let chosen = by_name[usize::from(host.shard) % by_name.len()];
+            let Some(raft) = host.raft().filter(|_| chosen.id.0 == self.node_id) else { continue };
+            if raft.is_initialized().await.map_err(|e| e.to_string())? {
+                continue;
+            }
+            raft.initialize(nodes.clone()).await.map_err(|e| format!("shard {}: {e}", host.shard))?;
+        }
+        Ok(())
+    }
+
+    /// Stops in order: passes the shards on, waits for attempts under way, makes the state durable.
+    pub async fn shut_down(self: &Arc<Self>) {
+        self.draining.send_replace(true);
+        if let Some(running) = self.running() {
+            if running.cluster.members.len() == 1 {
+                // There is nobody to pass on to, so attempts end first and are then named as ended.
+                housekeeping::stop_starting(running);
+                self.drain().await;
+            }
+            let passed = running.hosts.iter().map(|host| host.hand_over(true));
+            let passed = futures_util::future::join_all(passed).await;
+            tracing::info!(
+                shards = passed.len(),
+                passed_on = passed.iter().filter(|passed| **passed).count(),
+                "handed over"
+            );
+            self.drain().await;
+            let stores = running.stores.clone();
+            match tokio::task::spawn_blocking(move || stores.flush()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
+                Err(e) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
+            }
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+        }
+        if let Some(running) = self.running() {
+            let stores = running.stores.clone();
+            let _ = tokio::task::spawn_blocking(move || stores.close()).await;
+        }
+    }
+
+    async fn drain(&self) {
+        let under_way = || self.running().map_or(0, |running| housekeeping::under_way(running));
+        let drained = async {
+            while under_way() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+            tracing::warn!(under_way = under_way(), "attempts did not end in time; a later leader awaits them");
+        }
+    }
+}
+
+impl Running {
+    /// The host of the shard that `key` belongs to.
+    #[must_use]
+    pub fn host_of(&self, key: &TimerKey) -> &Arc<ShardHost> {
+        let shards = self.cluster.shards;
+        let shard = shard_router::shard_of(&key.group, &key.id, shards, shards);
+        &self.hosts[usize::from(shard)]
+    }
+
+    async fn bring_outcome(&self, shard: u16, envelope: Envelope) -> bool {
+        let Some(host) = self.hosts.get(usize::from(shard)) else { return false };
+        if host.office().is_some() {
+            return host.submit_own(envelope).await.is_ok();
+        }
+        let Some(link) = host.leader().and_then(|leader| self.lanes.lane(leader, Lane::Request)) else {
+            return false;
+        };
+        let entry = timer_core::command::Entry {
+            proposed_at: timer_core::time::Millis(0),
+            commands: vec![envelope],
+        };
+        let request = OutcomesRequest { entry: proto::entry::encode(&entry) };
+        let answer = link.call(frame(shard, Body::Outcomes(request)), FORWARD_TIMEOUT).await;
+        matches!(answer, Ok(Body::OutcomesReply(reply)) if reply.accepted)
+    }
+}
+
+fn timing(settings: &Settings) -> RaftTiming {
+    let ms = Duration::from_millis;
+    RaftTiming {
+        heartbeat: ms(settings.raft.heartbeat_ms),
+        election_min: ms(settings.raft.election_min_ms),
+        election_max: ms(settings.raft.election_max_ms),
+        probe: ms(settings.raft.probe_ms),
+        log_keep_entries: settings.raft.log_keep_entries,
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+fn open(dir: &Path, in_memory: bool, options: raft_store::StoreOptions) -> Result<Stores, String> {
+    let opened = if in_memory { Stores::memory(options) } else { Stores::open(dir, options) };
+    opened.map_err(|e| e.to_string())
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn open(_dir: &Path, in_memory: bool, options: raft_store::StoreOptions) -> Result<Stores, String> {
+    if !in_memory {
+        return Err("this binary was built without RocksDB: it can only keep timers in memory".to_owned());
+    }
+    Stores::memory(options).map_err(|e| e.to_string())
+}
+
+/// Binds a listener, with an error that says what to do.
+///
+/// # Errors
+/// One line that names the setting.
+pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "{setting} = {address}: another process listens there; stop it or choose another port"
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            format!("{setting} = {address}: not permitted; ports below 1024 need privileges")
+        }
+        _ => format!("{setting} = {address}: {e}"),
+    })
+}

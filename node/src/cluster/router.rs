@@ -1,0 +1,251 @@
+//! Finds the leader of a command or read, within the caller's deadline, and says the truth about the outcome.
+//!
+//! The node that took the request does all the asking again: a peer answers for itself or names the leader it
+//! knows, so a request makes at most one hop at a time and can't go round in circles. Asking again is safe
+//! because a command carries its request id, and apply knows a request that it has answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use timer_core::command::{Envelope, Reply};
+use timer_core::ids::TimerKey;
+use tokio::time::Instant;
+
+use super::node::Running;
+use crate::backend::{Applied, BackendError, TimerView};
+use crate::peer::frame::{
+    Body, Failure, Lane, ReadRequest, SubmitRequest, failure::Kind, frame, read_reply, submit_reply,
+};
+use crate::peer::link::LinkError;
+use crate::peer::reply_codec;
+use crate::shard::host::ShardHost;
+use crate::shard::proposer::ProposeError;
+
+/// The wait before the leader is asked for again; a change of office here ends it at once.
+const RETRY: Duration = Duration::from_millis(25);
+/// What a client is told to wait when there is no leader: about one election.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What a client is told to wait when a queue is full.
+const RETRY_AFTER_FULL: Duration = Duration::from_millis(500);
+
+/// What one try came to.
+enum Try<T> {
+    Done(T),
+    /// Nothing was done; who is said to lead.
+    NotLeader(Option<u64>),
+    /// It may have been done.
+    Unknown(String),
+    /// Nothing was done and asking again at once would not help.
+    Failed(BackendError),
+}
+
+/// One request on its way to a leader.
+struct Search<'a> {
+    running: &'a Running,
+    host: &'a Arc<ShardHost>,
+    began: Instant,
+    deadline: Instant,
+    hint: Option<u64>,
+    maybe_applied: bool,
+    reason: String,
+}
+
+impl Running {
+    /// Replicates `envelope` in the shard of `key`.
+    ///
+    /// # Errors
+    /// See [`BackendError`].
+    pub async fn submit(
+        &self,
+        key: &TimerKey,
+        envelope: Envelope,
+        wait: Duration,
+    ) -> Result<Reply, BackendError> {
+        let mut search = Search::new(self, self.host_of(key), wait);
+        loop {
+            let tried = search.try_submit(&envelope).await;
+            if let Some(result) = search.settle(tried).await {
+                return result;
+            }
+        }
+    }
+
+    /// Reads the timer of `key`, linearizably.
+    ///
+    /// # Errors
+    /// See [`BackendError`].
+    pub async fn get(&self, key: &TimerKey, wait: Duration) -> Result<Option<TimerView>, BackendError> {
+        let mut search = Search::new(self, self.host_of(key), wait);
+        loop {
+            let tried = search.try_get(key).await;
+            if let Some(result) = search.settle(tried).await {
+                return result;
+            }
+        }
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(running: &'a Running, host: &'a Arc<ShardHost>, wait: Duration) -> Self {
+        let began = Instant::now();
+        Self {
+            running,
+            host,
+            began,
+            deadline: began + wait,
+            hint: None,
+            maybe_applied: false,
+            reason: "no leader is known".to_owned(),
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The peer to ask, if the leader is one.
+    fn remote(&self) -> Option<u64> {
+        let known = self.hint.or_else(|| self.host.leader());
+        known.filter(|node| *node != self.running.node_id)
+    }
+
+    async fn try_submit(&mut self, envelope: &Envelope) -> Try<Reply> {
+        if self.host.office().is_some() {
+            let tried = tokio::time::timeout_at(self.deadline, self.host.submit(envelope.clone())).await;
+            return tried.map_or_else(|_| Try::Unknown("it is not replicated yet".to_owned()), from_local);
+        }
+        let Some(node) = self.remote() else { return Try::NotLeader(None) };
+        let request = SubmitRequest {
+            envelope: proto::entry::encode_envelope(envelope),
+            deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
+            hops: 1,
+        };
+        match self.ask(node, Body::Submit(request)).await {
+            Ok(Body::SubmitReply(reply)) => match reply.result {
+                Some(submit_reply::Result::Reply(reply)) => match reply_codec::reply_in(&reply) {
+                    Ok(reply) => Try::Done(reply),
+                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
+                },
+                Some(submit_reply::Result::Failure(failure)) => from_remote(&failure),
+                None => Try::Unknown("an empty answer".to_owned()),
+            },
+            Ok(_) => Try::Unknown("an answer of another kind".to_owned()),
+            Err(e) => from_link(e),
+        }
+    }
+
+    async fn try_get(&mut self, key: &TimerKey) -> Try<Option<TimerView>> {
+        if self.host.office().is_some() {
+            let tried = tokio::time::timeout_at(self.deadline, self.host.get(key)).await;
+            return tried.map_or(Try::NotLeader(None), from_local);
+        }
+        let Some(node) = self.remote() else { return Try::NotLeader(None) };
+        let request = ReadRequest {
+            group: key.group.clone(),
+            timer_id: key.id.clone(),
+            deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
+            hops: 1,
+        };
+        match self.ask(node, Body::Read(request)).await {
+            Ok(Body::ReadReply(reply)) => match reply.result {
+                Some(read_reply::Result::Found(found)) => match reply_codec::found_in(&found) {
+                    Ok(found) => Try::Done(found),
+                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
+                },
+                Some(read_reply::Result::Failure(failure)) => from_remote(&failure),
+                None => Try::NotLeader(None),
+            },
+            // A read has no effect, so nothing about it is unknown.
+            Ok(_) | Err(_) => Try::NotLeader(None),
+        }
+    }
+
+    async fn ask(&self, node: u64, body: Body) -> Result<Body, LinkError> {
+        let lanes = &self.running.lanes;
+        let link = lanes.lane(node, Lane::Request).ok_or_else(|| LinkError::NotSent(format!("node {node}")))?;
+        link.call(frame(self.host.shard, body), self.left()).await
+    }
+
+    /// Takes note of a try; gives the result when there is one, else when it is time for the next.
+    async fn settle<T>(&mut self, tried: Try<T>) -> Option<Result<T, BackendError>> {
+        match tried {
+            Try::Done(value) => return Some(Ok(value)),
+            // A try before this one may have been done: only its repetition can tell.
+            Try::Failed(e) if !self.maybe_applied => return Some(Err(e)),
+            Try::Failed(e) => self.reason = e.to_string(),
+            Try::NotLeader(hint) => self.hint = hint,
+            Try::Unknown(reason) => {
+                self.maybe_applied = true;
+                self.hint = None;
+                self.reason = reason;
+            }
+        }
+        let mut changes = self.host.office_changes();
+        changes.mark_unchanged();
+        let _ = tokio::time::timeout(RETRY.min(self.left()), changes.changed()).await;
+        if self.left().is_zero() { Some(Err(self.give_up())) } else { None }
+    }
+
+    fn give_up(&self) -> BackendError {
+        let has_leader = self.host.office().is_some() || self.remote().is_some();
+        if self.maybe_applied && has_leader {
+            return BackendError::TimedOut { outcome: Applied::Unknown, waited: self.began.elapsed() };
+        }
+        let outcome = if self.maybe_applied { Applied::Unknown } else { Applied::NotApplied };
+        BackendError::Unavailable {
+            shard: self.host.shard,
+            outcome,
+            reason: self.reason.clone(),
+            retry_after: RETRY_AFTER,
+        }
+    }
+}
+
+fn overloaded(reason: String) -> BackendError {
+    BackendError::Overloaded { reason, retry_after: RETRY_AFTER_FULL }
+}
+
+fn from_local<T>(result: Result<T, ProposeError>) -> Try<T> {
+    match result {
+        Ok(value) => Try::Done(value),
+        Err(ProposeError::NotLeader(hint)) => Try::NotLeader(hint),
+        Err(ProposeError::Unknown(reason)) => Try::Unknown(reason),
+        Err(ProposeError::Overloaded) => Try::Failed(overloaded(ProposeError::Overloaded.to_string())),
+        Err(ProposeError::Untrusted(_)) => Try::NotLeader(None),
+    }
+}
+
+fn from_link<T>(e: LinkError) -> Try<T> {
+    match e {
+        LinkError::NotSent(_) | LinkError::Refused { .. } => Try::NotLeader(None),
+        LinkError::Broken(_) | LinkError::TimedOut { .. } => Try::Unknown(e.to_string()),
+    }
+}
+
+fn from_remote<T>(failure: &Failure) -> Try<T> {
+    match failure.kind() {
+        Kind::NotLeader => Try::NotLeader((failure.leader != 0).then_some(failure.leader)),
+        Kind::Overloaded => Try::Failed(overloaded(failure.reason.clone())),
+        Kind::DiskFull => Try::Failed(BackendError::DiskFull),
+        _ if failure.outcome_unknown => Try::Unknown(failure.reason.clone()),
+        _ => Try::NotLeader(None),
+    }
+}
+
+/// A local failure for the wire.
+#[must_use]
+pub fn failure_out(e: &ProposeError) -> Failure {
+    let (kind, leader, unknown) = match e {
+        ProposeError::NotLeader(hint) => (Kind::NotLeader, hint.unwrap_or(0), false),
+        ProposeError::Overloaded => (Kind::Overloaded, 0, false),
+        ProposeError::Unknown(_) => (Kind::Unavailable, 0, true),
+        ProposeError::Untrusted(_) => (Kind::NotLeader, 0, false),
+    };
+    Failure {
+        kind: kind.into(),
+        outcome_unknown: unknown,
+        reason: e.to_string(),
+        retry_after_ms: 0,
+        leader,
+    }
+}

@@ -1,0 +1,193 @@
+//! The node as the HTTP layer's backend: commands and reads go to the router, the rest is what this node sees.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use openraft::async_runtime::watch::WatchReceiver;
+use timer_core::command::{Command, Envelope, Reply};
+use timer_core::ids::TimerKey;
+use timer_core::time::Millis;
+use tokio::time::{Duration, Instant};
+
+use super::node::{Node, Running};
+use crate::backend::{
+    Applied, Backend, BackendError, ClusterView, NodeView, RequestContext, ShardView, TimerView,
+};
+use crate::environment::ManualClock;
+use crate::shard::host::ShardHost;
+
+/// What a client is told to wait while the node starts.
+const RETRY_AFTER_START: Duration = Duration::from_secs(1);
+/// A node none of whose shards has had a leader for so long is not ready.
+const LEADERLESS_MAX: Duration = Duration::from_secs(10);
+
+/// When a leader was known last, for readiness.
+#[derive(Debug)]
+pub struct LastLeader(parking_lot::Mutex<Instant>);
+
+impl Default for LastLeader {
+    fn default() -> Self {
+        Self(parking_lot::Mutex::new(Instant::now()))
+    }
+}
+
+impl LastLeader {
+    /// How long no local shard has had a leader, given whether one has now.
+    fn leaderless_for(&self, has_leader: bool) -> Duration {
+        let mut last = self.0.lock();
+        if has_leader {
+            *last = Instant::now();
+        }
+        last.elapsed()
+    }
+}
+
+impl Node {
+    fn running_or_unavailable(&self) -> Result<&Arc<Running>, BackendError> {
+        self.running().ok_or_else(|| BackendError::Unavailable {
+            shard: 0,
+            outcome: Applied::NotApplied,
+            reason: "the node is starting, or waits for its peers to form the cluster".to_owned(),
+            retry_after: RETRY_AFTER_START,
+        })
+    }
+}
+
+/// The timer that a client's command is about.
+fn key_of(command: &Command) -> Option<&TimerKey> {
+    match command {
+        Command::Put(put) => Some(&put.key),
+        Command::Patch(patch) => Some(&patch.key),
+        Command::Delete(delete) => Some(&delete.key),
+        Command::Fire(fire) => Some(&fire.key),
+        Command::Redrive(redrive) => Some(&redrive.key),
+        Command::Outcome(_)
+        | Command::OpenSession(_)
+        | Command::HandOver(_)
+        | Command::AdvanceCursor(_)
+        | Command::Expire(_) => None,
+    }
+}
+
+impl Backend for Node {
+    fn submit(&self, context: RequestContext, command: Command) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            let Some(key) = key_of(&command).cloned() else {
+                return Err(BackendError::Internal("not a client's command".to_owned()));
+            };
+            let envelope = Envelope {
+                principal: context.principal,
+                request: context.request,
+                traceparent: context.traceparent,
+                command,
+            };
+            running.submit(&key, envelope, context.deadline).await
+        }
+        .boxed()
+    }
+
+    fn get(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+    ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>> {
+        async move { self.running_or_unavailable()?.get(&key, context.deadline).await }.boxed()
+    }
+
+    fn shard_of(&self, key: &TimerKey) -> u16 {
+        let shards = self.running().map_or(self.settings.cluster.shards, |running| running.cluster.shards);
+        shard_router::shard_of(&key.group, &key.id, shards, shards)
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    fn cluster(&self) -> BoxFuture<'_, ClusterView> {
+        let view = self.running().map_or_else(
+            || ClusterView {
+                cluster_id: String::new(),
+                cluster_name: self.settings.cluster.name.clone(),
+                node_id: self.node_id,
+                node_name: self.settings.node.name.clone(),
+                nodes: Vec::new(),
+                shards: Vec::new(),
+            },
+            |running| cluster_view(running),
+        );
+        futures_util::future::ready(view).boxed()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        if self.stop.is_cancelled() || *self.draining.borrow() {
+            return Err("the node is shutting down".to_owned());
+        }
+        if let Some(reason) = self.fatal.borrow().as_ref() {
+            return Err(reason.clone());
+        }
+        let running = self.running().ok_or("the node is starting, or waits for its peers")?;
+        let has_leader = running.hosts.iter().any(|host| host.leader().is_some());
+        let leaderless = self.last_leader.leaderless_for(has_leader);
+        if !has_leader && leaderless >= LEADERLESS_MAX {
+            return Err(format!("no local shard has had a leader for {} s", leaderless.as_secs()));
+        }
+        Ok(())
+    }
+
+    fn manual_clock(&self) -> Option<ManualClock> {
+        self.manual_clock.clone()
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+}
+
+fn cluster_view(running: &Running) -> ClusterView {
+    let offsets = running.clocks.offsets();
+    let nodes = running.cluster.members.iter().map(|member| {
+        let own = member.id.0 == running.node_id;
+        let peer = running.lanes.peers().find(|(id, _)| *id == member.id.0).map(|(_, peer)| peer);
+        NodeView {
+            id: member.id.0,
+            name: member.name.clone(),
+            peer_address: member.peer_address.clone(),
+            http_url: member.http_url.clone(),
+            version: own.then(|| env!("CARGO_PKG_VERSION").to_owned()),
+            reachable: own || peer.is_some_and(crate::peer::lanes::PeerLanes::reachable),
+            clock_offset_ms: offsets.get(&member.id.0).copied(),
+        }
+    });
+    ClusterView {
+        cluster_id: running.cluster.id.clone(),
+        cluster_name: running.cluster.name.clone(),
+        node_id: running.node_id,
+        node_name: running.node_name.clone(),
+        nodes: nodes.collect(),
+        shards: running.hosts.iter().map(shard_view).collect(),
+    }
+}
+
+fn shard_view(host: &Arc<ShardHost>) -> ShardView {
+    let Some(raft) = host.raft() else {
+        return ShardView {
+            shard: host.shard,
+            leader: None,
+            term: 0,
+            voters: Vec::new(),
+            applied_index: 0,
+            healthy: false,
+        };
+    };
+    let metrics = raft.metrics().borrow_watched().clone();
+    ShardView {
+        shard: host.shard,
+        leader: metrics.current_leader,
+        term: metrics.current_term,
+        voters: metrics.membership_config.membership().voter_ids().collect(),
+        applied_index: metrics.last_applied.map_or(0, |log_id| log_id.index),
+        healthy: metrics.current_leader.is_some() && metrics.running_state.is_ok(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Compares this node's clock with its peers', and says whether it may be trusted to lead.
+//!
+//! A clock that is ahead fires timers early. It is compared with the median of the quorum's clocks
+//! (Marzullo's idea that a majority of clocks brackets the true time); one that is ahead of it by more than
+//! `offset_max` must not stamp commands. One that is behind is late, which is no broken promise.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{Body, ClockProbe, Lane, frame};
+use super::lanes::Lanes;
+use crate::environment::Clock;
+
+/// How often each peer is asked.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// A probe with a longer round trip tells too little.
+const ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
+/// A comparison is good for this long.
+const SAMPLE_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// A comparison with one peer.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// The peer's clock less ours, in ms; exact to half the round trip.
+    offset_ms: i64,
+    taken: Instant,
+}
+
+/// What the comparison says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is nobody to compare with: a cluster of one.
+    Alone,
+    /// A quorum was compared and this clock is not ahead of it.
+    Trusted,
+    /// Not yet a quorum of fresh comparisons.
+    NotCompared,
+    /// This clock is ahead of the quorum's median by so many ms.
+    Ahead(i64),
+}
+
+/// The comparisons of one node. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Clocks {
+    samples: Arc<Mutex<BTreeMap<u64, Sample>>>,
+    members: usize,
+    offset_max_ms: i64,
+}
+
+impl Clocks {
+    /// For a cluster of `members` nodes.
+    #[must_use]
+    pub fn new(members: usize, offset_max: Duration) -> Self {
+        let offset_max_ms = i64::try_from(offset_max.as_millis()).unwrap_or(i64::MAX);
+        Self { samples: Arc::default(), members, offset_max_ms }
+    }
+
+    /// What the fresh comparisons say.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let offsets: Vec<i64> = self.offsets().into_values().collect();
+        verdict(offsets, self.members, self.offset_max_ms)
+    }
+
+    /// Each peer's clock less ours in ms, where the comparison is fresh.
+    #[must_use]
+    pub fn offsets(&self) -> BTreeMap<u64, i64> {
+        let samples = self.samples.lock();
+        let fresh = samples.iter().filter(|(_, sample)| sample.taken.elapsed() < SAMPLE_AGE_MAX);
+        fresh.map(|(peer, sample)| (*peer, sample.offset_ms)).collect()
+    }
+
+    /// Asks every peer again and again until `stop`.
+    pub async fn run(self, lanes: Arc<Lanes>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        loop {
+            let probes = lanes.peers().map(|(id, _)| self.probe(id, &lanes, &clock));
+            futures_util::future::join_all(probes).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PROBE_INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn probe(&self, peer: u64, lanes: &Lanes, clock: &Arc<dyn Clock>) {
+        let Some(link) = lanes.lane(peer, Lane::Control) else { return };
+        let (began, sent) = (Instant::now(), clock.now());
+        let answer = link.call(frame(0, Body::ClockProbe(ClockProbe {})), ROUND_TRIP_MAX).await;
+        let Ok(Body::ClockReply(reply)) = answer else { return };
+        // The peer read its clock about half-way.
+        let half_ms = began.elapsed().as_millis() as i64 / 2;
+        let offset_ms = reply.now_ms as i64 - (sent.0 as i64 + half_ms);
+        self.samples.lock().insert(peer, Sample { offset_ms, taken: Instant::now() });
+    }
+}
+
+/// `offsets`: the peers' clocks less ours. The median is taken over them and our own zero; with an even
+/// number the lower middle one counts, so that doubt goes against this clock.
+fn verdict(mut offsets: Vec<i64>, members: usize, offset_max_ms: i64) -> Verdict {
+    if members <= 1 {
+        return Verdict::Alone;
+    }
+    offsets.push(0);
+    if offsets.len() <= members / 2 {
+        return Verdict::NotCompared;
+    }
+    offsets.sort_unstable();
+    let median = offsets[(offsets.len() - 1) / 2];
+    if -median > offset_max_ms { Verdict::Ahead(-median) } else { Verdict::Trusted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_ahead_of_the_quorum_is_not_trusted() {
+        assert_eq!(verdict(vec![-30_000, -30_010], 3, 250), Verdict::Ahead(30_000));
+        assert_eq!(verdict(vec![-30_000], 3, 250), Verdict::Ahead(30_000), "doubt goes against it");
+    }
+
+    #[test]
+    fn a_clock_behind_is_late_but_trusted() {
+        assert_eq!(verdict(vec![30_000, 30_010], 3, 250), Verdict::Trusted);
+    }
+
+    #[test]
+    fn one_wild_peer_does_not_unseat_a_good_clock() {
+        assert_eq!(verdict(vec![-3_600_000, 4], 3, 250), Verdict::Trusted);
+    }
+
+    #[test]
+    fn without_a_quorum_of_comparisons_there_is_no_verdict() {
+        assert_eq!(verdict(vec![], 3, 250), Verdict::NotCompared);
+        assert_eq!(verdict(vec![0], 5, 250), Verdict::NotCompared);
+        assert_eq!(verdict(vec![], 1, 250), Verdict::Alone);
+    }
+}

@@ -1,0 +1,270 @@
+//! openraft's network: one client per shard and peer, on the lanes that all shards share.
+//!
+//! Every call has a time-out of its own, since openraft does not enforce one (#1810, #1811). A follower whose
+//! log went back behind what it had acknowledged is refused here: openraft only debug-asserts it, and a voter
+//! that forgot its log breaks Raft.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{
+    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RPCTypes};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+use parking_lot::Mutex;
+use raft_store::{PeerNode, SnapshotData, TypeConfig};
+
+use super::codec::{self, LogId};
+use super::frame::{Body, Lane, frame};
+use super::lanes::Lanes;
+use super::link::{Link, LinkError};
+use super::snapshot_sender;
+
+/// Appends of one shard to one peer that wait for their answers.
+const APPENDS_UNDER_WAY_MAX: usize = 16;
+/// How long an append with entries may take: longer than a slow sync, shorter than what a person waits.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a vote may take.
+const VOTE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The wait after an unreachable peer was met; the lane itself reconnects in the background.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+type C = TypeConfig;
+type Snapshot = openraft::alias::SnapshotOf<C, SnapshotData>;
+
+/// The largest log id that each follower is known to have acknowledged, by (node, shard). A node's memory:
+/// it ends with the process, which is why the store's own high-water mark comes first.
+#[derive(Debug, Default)]
+pub struct Acknowledged {
+    table: Mutex<HashMap<(u64, u16), LogId>>,
+}
+
+impl Acknowledged {
+    fn note(&self, node: u64, shard: u16, log_id: LogId) {
+        let mut table = self.table.lock();
+        let known = table.entry((node, shard)).or_insert(log_id);
+        *known = (*known).max(log_id);
+    }
+
+    /// Why a follower that says that its log ends at `end` must be refused, or none.
+    #[must_use]
+    pub fn fault(&self, node: u64, shard: u16, end: Option<LogId>) -> Option<String> {
+        let known = *self.table.lock().get(&(node, shard))?;
+        // A later term may rightly have cut what an earlier leader had appended but not committed.
+        let behind = end.is_none_or(|end| end < known);
+        behind.then(|| {
+            let end = end.map_or("nothing".to_owned(), |end| end.to_string());
+            format!("shard {shard}: the node's log ends at {end}, but it had acknowledged {known}")
+        })
+    }
+}
+
+/// Makes the clients of one shard.
+#[derive(Clone)]
+pub struct NetworkFactory {
+    /// The shard.
+    pub shard: u16,
+    /// The lanes.
+    pub lanes: Arc<Lanes>,
+    /// What followers acknowledged.
+    pub acknowledged: Arc<Acknowledged>,
+}
+
+impl RaftNetworkFactory<C> for NetworkFactory {
+    type Network = Network;
+
+    async fn new_client(&mut self, target: u64, _node: &PeerNode) -> Network {
+        Network { factory: self.clone(), target, lane: Lane::Append, append_timeout: APPEND_TIMEOUT }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, _node: &PeerNode) -> Network {
+        Network { factory: self.clone(), target, lane: Lane::Control, append_timeout: APPEND_TIMEOUT }
+    }
+
+    async fn new_snapshot_client(&mut self, target: u64, _node: &PeerNode) -> Network {
+        Network { factory: self.clone(), target, lane: Lane::Bulk, append_timeout: APPEND_TIMEOUT }
+    }
+}
+
+/// A client of one shard's replica on one peer.
+pub struct Network {
+    factory: NetworkFactory,
+    target: u64,
+    lane: Lane,
+    append_timeout: Duration,
+}
+
+impl Network {
+    fn link(&self, lane: Lane) -> Result<&Link, RPCError<C>> {
+        self.factory.lanes.lane(self.target, lane).ok_or_else(|| {
+            RPCError::Unreachable(Unreachable::from_string(format!("node {} is no member", self.target)))
+        })
+    }
+
+    fn error(&self, e: LinkError, action: RPCTypes) -> RPCError<C> {
+        rpc_error(e, action, self.target)
+    }
+
+    async fn control(&self, body: Body, action: RPCTypes) -> Result<Body, RPCError<C>> {
+        let call = self.link(Lane::Control)?.call(frame(self.factory.shard, body), VOTE_TIMEOUT);
+        call.await.map_err(|e| self.error(e, action))
+    }
+
+    async fn ask_vote(&self, rpc: VoteRequest<C>, pre_vote: bool) -> Result<VoteResponse<C>, RPCError<C>> {
+        let body = Body::Vote(codec::vote_request_out(&rpc, pre_vote));
+        match self.control(body, RPCTypes::Vote).await? {
+            Body::VoteReply(reply) => codec::vote_reply_in(&reply).map_err(|e| not_understood(&e)),
+            _ => Err(not_understood(&codec::CodecError("vote_reply"))),
+        }
+    }
+}
+
+fn rpc_error(e: LinkError, action: RPCTypes, target: u64) -> RPCError<C> {
+    match e {
+        LinkError::NotSent(_) | LinkError::Refused { .. } => RPCError::Unreachable(Unreachable::new(&e)),
+        LinkError::Broken(_) => RPCError::Network(NetworkError::new(&e)),
+        LinkError::TimedOut { waited, .. } => {
+            RPCError::Timeout(Timeout { action, id: target, target, timeout: waited })
+        }
+    }
+}
+
+fn not_understood(e: &codec::CodecError) -> RPCError<C> {
+    RPCError::Network(NetworkError::new(e))
+}
+
+/// One append's answer, with the check that the follower's log has not gone back.
+fn append_answer(
+    answer: Result<Body, LinkError>,
+    factory: &NetworkFactory,
+    target: u64,
+) -> Result<StreamAppendResult<C>, RPCError<C>> {
+    let body = answer.map_err(|e| rpc_error(e, RPCTypes::AppendEntries, target))?;
+    let Body::AppendReply(reply) = body else {
+        return Err(not_understood(&codec::CodecError("append_reply")));
+    };
+    let result = codec::append_result_in(&reply).map_err(|e| not_understood(&e))?;
+    match &result {
+        Ok(Some(matching)) => factory.acknowledged.note(target, factory.shard, *matching),
+        Ok(None) | Err(StreamAppendError::HigherVote(_)) => {}
+        Err(StreamAppendError::Conflict(prev)) => {
+            if let Some(known) = factory.acknowledged.table.lock().get(&(target, factory.shard))
+                && prev <= known
+            {
+                let fault = format!(
+                    "node {target} has lost log entries of shard {}: it has no {prev}, but had acknowledged {known}",
+                    factory.shard
+                );
+                tracing::error!(node = target, shard = factory.shard, "{fault}; it is refused");
+                return Err(RPCError::Unreachable(Unreachable::from_string(fault)));
+            }
+        }
+    }
+    Ok(result)
+}
+
+impl RaftNetworkV2<C> for Network {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<C>,
+        _option: RPCOption,
+    ) -> Result<AppendEntriesResponse<C>, RPCError<C>> {
+        let link = self.link(self.lane)?.clone();
+        let asked = frame(self.factory.shard, Body::Append(codec::append_out(rpc)));
+        let answer = link.call(asked, self.append_timeout).await;
+        Ok(append_answer(answer, &self.factory, self.target)?.into())
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        _option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<C>, RPCError<C>>>, RPCError<C>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
+    {
+        let link = self.link(self.lane).cloned();
+        let (factory, target, timeout) = (self.factory.clone(), self.target, self.append_timeout);
+        Box::pin(async move {
+            let link = link?;
+            let shard = factory.shard;
+            // `start` sends at once, so frames leave in order; `buffered` keeps the answers in order.
+            let answers = input
+                .map(move |rpc| {
+                    let started = link.start(frame(shard, Body::Append(codec::append_out(rpc))));
+                    async move {
+                        match started {
+                            Ok(pending) => pending.wait(timeout).await,
+                            Err(e) => Err(e),
+                        }
+                    }
+                })
+                .buffered(APPENDS_UNDER_WAY_MAX)
+                .map(move |answer| append_answer(answer, &factory, target));
+            // The stream ends with the first answer that is no success: what follows it was sent in vain.
+            let until_failure = answers.scan(false, |failed, answer| {
+                let ended = *failed;
+                *failed = !matches!(answer, Ok(Ok(_)));
+                futures_util::future::ready((!ended).then_some(answer))
+            });
+            let boxed: BoxStream<'s, _> = Box::pin(until_failure);
+            Ok(boxed)
+        })
+    }
+
+    async fn vote(&mut self, rpc: VoteRequest<C>, _option: RPCOption) -> Result<VoteResponse<C>, RPCError<C>> {
+        self.ask_vote(rpc, false).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<C>,
+        _option: RPCOption,
+    ) -> Result<VoteResponse<C>, RPCError<C>> {
+        self.ask_vote(rpc, true).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: codec::Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
+        let link = self.link(Lane::Bulk).map_err(StreamingError::from)?.clone();
+        let send = snapshot_sender::send(&link, self.factory.shard, self.target, vote, snapshot);
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = send => sent,
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        rpc: TransferLeaderRequest<C>,
+        _option: RPCOption,
+    ) -> Result<TransferLeaderResponse<C>, RPCError<C>> {
+        let body = Body::Transfer(codec::transfer_out(&rpc));
+        match self.control(body, RPCTypes::TransferLeader).await? {
+            Body::TransferReply(reply) if reply.refusal.is_empty() => Ok(Ok(())),
+            Body::TransferReply(reply) => {
+                Err(RPCError::Unreachable(Unreachable::from_string(reply.refusal)))
+            }
+            _ => Err(not_understood(&codec::CodecError("transfer_reply"))),
+        }
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(BACKOFF)))
+    }
+}

@@ -1,0 +1,167 @@
+//! Replies of the state machine, and timers that were read, between nodes.
+
+use proto::{DecodeError, Numbered as _, record};
+use timer_core::command::{Done, Refusal, Reply};
+use timer_core::ids::Sequence;
+use timer_core::time::Millis;
+use timer_core::timer::{Effect, InFlight, Timer};
+
+use super::frame as wire;
+use crate::backend::TimerView;
+
+/// A reply from a peer that can't be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// A part is missing, or of a kind that only a newer version knows.
+    #[error("a peer's reply has no usable `{0}`")]
+    Part(&'static str),
+    /// A record in it can't be read.
+    #[error(transparent)]
+    Record(#[from] DecodeError),
+}
+
+mod refusal {
+    //! Numbers of refusals; for ever.
+    pub const NOT_FOUND: u32 = 1;
+    pub const EXISTS: u32 = 2;
+    pub const FINISHED: u32 = 3;
+    pub const NOT_FINISHED: u32 = 4;
+    pub const VERSION_MISMATCH: u32 = 5;
+    pub const ATTEMPT_IN_FLIGHT: u32 = 6;
+    pub const REQUEST_KEY_REUSED: u32 = 7;
+    pub const INVALID: u32 = 8;
+}
+
+fn in_flight_out(in_flight: InFlight) -> wire::InFlight {
+    let (kind, until) = match in_flight {
+        InFlight::No => (0, Millis(0)),
+        InFlight::Yes { until } => (1, until),
+        InFlight::Possible { until } => (2, until),
+    };
+    wire::InFlight { kind, until_ms: until.0 }
+}
+
+fn in_flight_in(in_flight: Option<&wire::InFlight>) -> Result<InFlight, ReplyError> {
+    let Some(in_flight) = in_flight else { return Ok(InFlight::No) };
+    let until = Millis(in_flight.until_ms);
+    match in_flight.kind {
+        0 => Ok(InFlight::No),
+        1 => Ok(InFlight::Yes { until }),
+        2 => Ok(InFlight::Possible { until }),
+        _ => Err(ReplyError::Part("in_flight")),
+    }
+}
+
+/// To the wire.
+#[must_use]
+pub fn reply_out(reply: &Reply) -> wire::Reply {
+    use wire::reply::Kind;
+    let kind = match reply {
+        Reply::Done(done) => Kind::Done(wire::Done {
+            effect: u32::try_from(done.effect.number()).unwrap_or(0),
+            timer: record::encode_timer(&done.timer),
+            in_flight: Some(in_flight_out(done.in_flight)),
+            replayed: done.replayed,
+        }),
+        Reply::Refused(refused) => Kind::Refused(refused_out(refused)),
+        Reply::Outcome(counted) => Kind::Outcome(*counted),
+        Reply::SessionOpened(number) => Kind::Session(*number),
+        Reply::Ack => Kind::Ack(true),
+    };
+    wire::Reply { kind: Some(kind) }
+}
+
+/// From the wire.
+///
+/// # Errors
+/// See [`ReplyError`].
+pub fn reply_in(reply: &wire::Reply) -> Result<Reply, ReplyError> {
+    use wire::reply::Kind;
+    Ok(match reply.kind.as_ref().ok_or(ReplyError::Part("kind"))? {
+        Kind::Done(done) => Reply::Done(Box::new(Done {
+            effect: i32::try_from(done.effect)
+                .ok()
+                .and_then(Effect::from_number)
+                .ok_or(ReplyError::Part("effect"))?,
+            timer: record::decode_timer(&done.timer)?,
+            in_flight: in_flight_in(done.in_flight.as_ref())?,
+            replayed: done.replayed,
+        })),
+        Kind::Refused(refused) => Reply::Refused(refused_in(refused)?),
+        Kind::Outcome(counted) => Reply::Outcome(*counted),
+        Kind::Session(number) => Reply::SessionOpened(*number),
+        Kind::Ack(_) => Reply::Ack,
+    })
+}
+
+fn refused_out(refused: &Refusal) -> wire::Refused {
+    let with_timer =
+        |kind, timer: &Timer| wire::Refused { kind, timer: record::encode_timer(timer), ..Default::default() };
+    match refused {
+        Refusal::NotFound => wire::Refused { kind: refusal::NOT_FOUND, ..Default::default() },
+        Refusal::Exists(timer) => with_timer(refusal::EXISTS, timer),
+        Refusal::Finished(timer) => with_timer(refusal::FINISHED, timer),
+        Refusal::NotFinished(timer) => with_timer(refusal::NOT_FINISHED, timer),
+        Refusal::VersionMismatch(version) => wire::Refused {
+            kind: refusal::VERSION_MISMATCH,
+            version: version.map_or(0, |version| version.0),
+            ..Default::default()
+        },
+        Refusal::AttemptInFlight(in_flight) => wire::Refused {
+            kind: refusal::ATTEMPT_IN_FLIGHT,
+            in_flight: Some(in_flight_out(*in_flight)),
+            ..Default::default()
+        },
+        Refusal::RequestKeyReused => {
+            wire::Refused { kind: refusal::REQUEST_KEY_REUSED, ..Default::default() }
+        }
+        Refusal::Invalid { field, message } => wire::Refused {
+            kind: refusal::INVALID,
+            field: field.clone(),
+            text: message.clone(),
+            ..Default::default()
+        },
+    }
+}
+
+fn refused_in(refused: &wire::Refused) -> Result<Refusal, ReplyError> {
+    let timer = || record::decode_timer(&refused.timer).map(Box::new);
+    Ok(match refused.kind {
+        refusal::NOT_FOUND => Refusal::NotFound,
+        refusal::EXISTS => Refusal::Exists(timer()?),
+        refusal::FINISHED => Refusal::Finished(timer()?),
+        refusal::NOT_FINISHED => Refusal::NotFinished(timer()?),
+        refusal::VERSION_MISMATCH => {
+            Refusal::VersionMismatch((refused.version != 0).then_some(Sequence(refused.version)))
+        }
+        refusal::ATTEMPT_IN_FLIGHT => Refusal::AttemptInFlight(in_flight_in(refused.in_flight.as_ref())?),
+        refusal::REQUEST_KEY_REUSED => Refusal::RequestKeyReused,
+        refusal::INVALID => {
+            Refusal::Invalid { field: refused.field.clone(), message: refused.text.clone() }
+        }
+        _ => return Err(ReplyError::Part("refusal")),
+    })
+}
+
+/// To the wire.
+#[must_use]
+pub fn found_out(found: Option<&TimerView>) -> wire::Found {
+    found.map_or_else(wire::Found::default, |view| wire::Found {
+        timer: record::encode_timer(&view.timer),
+        in_flight: Some(in_flight_out(view.attempt_in_flight)),
+    })
+}
+
+/// From the wire.
+///
+/// # Errors
+/// See [`ReplyError`].
+pub fn found_in(found: &wire::Found) -> Result<Option<TimerView>, ReplyError> {
+    if found.timer.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(TimerView {
+        timer: record::decode_timer(&found.timer)?,
+        attempt_in_flight: in_flight_in(found.in_flight.as_ref())?,
+    }))
+}

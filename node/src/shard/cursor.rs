@@ -1,0 +1,71 @@
+//! Moves the replicated cursor behind what is settled, so that a new leader need not read what is done.
+//!
+//! It is moved at most once a second and only when attempts were settled since: the log grows with timers,
+//! not with time. The new cursor is never beyond the time of the last entry applied here: a command that is
+//! still under way gets a later time, and apply puts no timer below its command's time.
+
+use timer_core::command::{AdvanceCursor, Command, Envelope, Notice};
+use timer_core::time::Millis;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
+
+use super::dispatcher::Dispatcher;
+
+/// How often at most.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The state between two moves.
+#[derive(Debug)]
+pub struct CursorKeeper {
+    interval: Interval,
+    settled: u64,
+    last: Millis,
+}
+
+impl CursorKeeper {
+    /// For the office of `dispatcher`.
+    #[must_use]
+    pub fn new(dispatcher: &Dispatcher) -> Self {
+        let mut interval = interval(INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { interval, settled: dispatcher.office.sizes().settled, last: Millis(0) }
+    }
+
+    /// Resolves when it is time to look.
+    pub async fn tick(&mut self) {
+        self.interval.tick().await;
+    }
+
+    /// Moves the cursor if there is reason to.
+    pub fn advance(
+        &mut self,
+        dispatcher: &Dispatcher,
+        notices: &mut mpsc::UnboundedReceiver<Vec<Notice>>,
+    ) {
+        let settled = dispatcher.office.sizes().settled;
+        if settled == self.settled {
+            return;
+        }
+        // The order matters: first the time of what is applied, then everything that was noticed by then.
+        let Ok(state) = dispatcher.reader.shard_state() else { return };
+        while let Ok(batch) = notices.try_recv() {
+            dispatcher.office.notice(batch);
+        }
+        let to = dispatcher.office.settled_below().min(state.last_time);
+        if to <= state.cursor.max(self.last) {
+            return;
+        }
+        let command = AdvanceCursor { session: dispatcher.office.session, to };
+        let envelope = Envelope {
+            principal: String::new(),
+            request: None,
+            traceparent: None,
+            command: Command::AdvanceCursor(command),
+        };
+        self.settled = settled;
+        self.last = to;
+        // If it fails, the next one says more anyway.
+        let proposer = dispatcher.proposer.clone();
+        dispatcher.context.attempts.spawn(async move { proposer.propose(envelope, None).await });
+    }
+}

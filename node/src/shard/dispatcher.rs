@@ -1,0 +1,362 @@
+//! The loop of a leader in office: reads ahead, starts what is due, and replicates what came of it.
+//!
+//! Attempts are limited per node and per destination; what finds no room waits in order. An attempt starts
+//! only if the record, read at that moment, still wants it, the lease holds and the clock is trusted.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use raft_store::StateReader;
+use timer_core::command::{AttemptResult, Command, Envelope, Notice, Outcome};
+use timer_core::definition::LatePolicy;
+use timer_core::limits::CLOCK_OFFSET_MAX;
+use timer_core::time::{Millis, Span};
+use timer_core::timer::Timer;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::cursor::CursorKeeper;
+use super::office::{Admission, Due, Office};
+use super::proposer::{ProposeError, Proposer};
+use crate::delivery::{Attempt, Report, Sender};
+use crate::environment::Clock;
+use crate::observability::metrics::Metrics;
+
+/// How far ahead of now the tables are read.
+pub const LOOK_AHEAD: Span = Span::from_secs(60);
+/// Timers that one office keeps in memory; beyond that it reads later.
+const WAITING_MAX: usize = 100_000;
+/// Wheel keys that are read at a time.
+const LOAD_LIMIT: usize = 4096;
+/// How long an attempt that may not start now (no lease, no token) waits.
+const HOLD: Span = Span(50);
+/// The wait between tries to replicate an outcome.
+const OUTCOME_RETRY: Duration = Duration::from_millis(50);
+/// Tries to bring an outcome to the leader that came after.
+const OUTCOME_FORWARDS_MAX: u32 = 40;
+
+/// Brings an outcome to the present leader, wherever it is; `false` if it could not.
+pub type ForwardOutcome =
+    Arc<dyn Fn(Envelope) -> futures_util::future::BoxFuture<'static, bool> + Send + Sync>;
+
+/// What all offices of a node share.
+#[derive(Clone)]
+pub struct DispatchContext {
+    /// Makes the requests.
+    pub sender: Arc<Sender>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Attempts of this node at the same time.
+    pub room: Arc<Semaphore>,
+    /// Attempts per destination at the same time.
+    pub destinations: Arc<Destinations>,
+    /// In the callback's headers.
+    pub cluster_id: Arc<str>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Attempts run here, so that a shutdown can wait for them.
+    pub attempts: TaskTracker,
+}
+
+/// One shard's dispatcher.
+#[derive(Clone)]
+pub struct Dispatcher {
+    /// The office.
+    pub office: Arc<Office>,
+    /// The shard's state.
+    pub reader: StateReader,
+    /// Replicates outcomes.
+    pub proposer: Proposer,
+    /// Whether this node may start an attempt now: the lease holds and the clock is trusted.
+    pub may_start: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// For outcomes that come after this office has ended.
+    pub forward: ForwardOutcome,
+    /// Shared.
+    pub context: DispatchContext,
+    /// Ends with the office.
+    pub ended: CancellationToken,
+}
+
+/// Limits attempts per destination.
+#[derive(Debug)]
+pub struct Destinations {
+    at_once_max: usize,
+    table: Mutex<HashMap<String, Destination>>,
+}
+
+#[derive(Debug, Default)]
+struct Destination {
+    under_way: usize,
+    waiting: VecDeque<(Weak<Office>, Due)>,
+}
+
+impl Destinations {
+    /// At most `at_once_max` attempts to one scheme, host and port.
+    #[must_use]
+    pub fn new(at_once_max: usize) -> Self {
+        Self { at_once_max, table: Mutex::new(HashMap::new()) }
+    }
+
+    /// Takes a place, or queues for one and gives `false`.
+    fn enter(&self, name: &str, office: &Arc<Office>, due: &Due) -> bool {
+        let mut table = self.table.lock();
+        let destination = table.entry(name.to_owned()).or_default();
+        if destination.under_way < self.at_once_max {
+            destination.under_way += 1;
+            return true;
+        }
+        // Before it is queued: whoever makes room may start it again at once.
+        office.withdraw_waiting(due);
+        destination.waiting.push_back((Arc::downgrade(office), due.clone()));
+        false
+    }
+
+    /// Frees a place and makes the next that waits for it ready.
+    fn leave(&self, name: &str) {
+        let mut table = self.table.lock();
+        let Some(destination) = table.get_mut(name) else { return };
+        destination.under_way -= 1;
+        let next = std::iter::from_fn(|| destination.waiting.pop_front())
+            .find_map(|(office, due)| Some((office.upgrade()?, due)));
+        if destination.under_way == 0 && destination.waiting.is_empty() {
+            table.remove(name);
+        }
+        drop(table);
+        if let Some((office, due)) = next {
+            office.put_back(due);
+            office.wake.notify_one();
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Runs until the office ends.
+    pub async fn run(self, mut notices: mpsc::UnboundedReceiver<Vec<Notice>>) {
+        let mut cursor = CursorKeeper::new(&self);
+        let mut clock_seen = self.context.clock.now();
+        loop {
+            while let Ok(batch) = notices.try_recv() {
+                self.office.notice(batch);
+            }
+            clock_seen = self.watch_clock(clock_seen);
+            self.office.collect_due(clock_seen);
+            self.load_ahead(clock_seen).await;
+            let wake_at = self.office.next_due().unwrap_or(Millis::MAX).min(clock_seen + Span::from_secs(1));
+            let starving = self.start_ready();
+            tokio::select! {
+                () = self.ended.cancelled() => return,
+                () = self.office.wake.notified() => {}
+                batch = notices.recv() => match batch {
+                    Some(batch) => self.office.notice(batch),
+                    None => return,
+                },
+                () = self.context.clock.sleep_until(wake_at) => {}
+                room = self.context.room.acquire(), if starving => drop(room),
+                () = cursor.tick() => cursor.advance(&self, &mut notices),
+            }
+        }
+    }
+
+    /// Gives the present time; when the clock has gone back, the wheel begins anew, since it can't.
+    fn watch_clock(&self, seen: Millis) -> Millis {
+        let now = self.context.clock.now();
+        if now < seen {
+            tracing::warn!(back_ms = seen.since(now).0, "the wall clock went back");
+            match self.reader.shard_state() {
+                Ok(state) => self.office.rewind(now, state.cursor),
+                Err(e) => tracing::error!(error = %e, "can't read the shard's cursor"),
+            }
+        }
+        now
+    }
+
+    /// Reads the tables ahead until the horizon is reached or the wheel is full.
+    async fn load_ahead(&self, now: Millis) {
+        while let Some(from) = self.office.begin_load(now + LOOK_AHEAD, WAITING_MAX) {
+            let reader = self.reader.clone();
+            let read = tokio::task::spawn_blocking(move || {
+                reader.scan_wheel(from, now + LOOK_AHEAD, LOAD_LIMIT)
+            });
+            match read.await {
+                Ok(Ok(found)) => {
+                    let found: Vec<Due> = found
+                        .into_iter()
+                        .map(|(position, generation, key)| Due { key, generation, position })
+                        .collect();
+                    let cut_off = found.len() >= LOAD_LIMIT;
+                    let next = found.last().filter(|_| cut_off).map(|due| (due.position, due.generation));
+                    // The next read begins at the last that was read: the generation is the key's end.
+                    let next = next.map(|(at, g)| (at, timer_core::ids::Sequence(g.0 + 1)));
+                    self.office.end_load(found, next);
+                    self.office.collect_due(self.context.clock.now());
+                    if cut_off && self.office.has_ready() {
+                        // What is due goes out while the rest is still to be read.
+                        self.start_ready();
+                    }
+                }
+                Ok(Err(e)) => {
+                    tracing::error!(error = %e, "can't read the wheel");
+                    self.office.abort_load(from);
+                    return;
+                }
+                Err(_) => {
+                    self.office.abort_load(from);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Starts what is ready as far as there is room; `true` if some is left.
+    fn start_ready(&self) -> bool {
+        loop {
+            if !self.office.has_ready() {
+                return false;
+            }
+            let Ok(room) = self.context.room.clone().try_acquire_owned() else { return true };
+            let Some(due) = self.office.pop_ready() else { return false };
+            if self.office.admit(&due, self.context.clock.now()) == Admission::Admitted {
+                let this = self.clone();
+                self.context.attempts.spawn(async move { this.attempt(due, room).await });
+            }
+        }
+    }
+
+    /// One admitted attempt, from reading its record to its settled outcome.
+    async fn attempt(self, due: Due, _room: OwnedSemaphorePermit) {
+        let now = self.context.clock.now();
+        let timer = match self.reader.timer(&due.key) {
+            Ok(Some(timer)) if wants(&timer, &due) => timer,
+            Ok(_) => return self.office.finish(&due),
+            Err(e) => {
+                tracing::error!(timer = %due.key, error = %e, "can't read a timer that is due");
+                return self.office.retreat(due, now + Span::from_secs(1));
+            }
+        };
+        if timer.next_attempt_at.is_some_and(|at| at > now) {
+            // The clock has gone back since it was collected.
+            let at = timer.next_attempt_at.unwrap_or(now);
+            return self.office.retreat(due, at);
+        }
+        let destination = destination(&timer.definition.callback.url);
+        if !self.context.destinations.enter(&destination, &self.office, &due) {
+            // It comes back through the ready queue when a place is free.
+            return;
+        }
+        self.send(due, timer, now).await;
+        self.context.destinations.leave(&destination);
+    }
+
+    async fn send(&self, due: Due, timer: Timer, now: Millis) {
+        let number = timer.attempts + timer.deferrals + 1;
+        let until = now + Span(timer.definition.callback.timeout.0 + CLOCK_OFFSET_MAX.0);
+        let token = self.office.next_token(self.proposer.applied_index());
+        let (Some(token), true) = (token, (self.may_start)()) else {
+            return self.office.retreat(due, now + HOLD);
+        };
+        if !self.office.start(&due, number, until) {
+            return self.office.finish(&due);
+        }
+        let report = if is_too_late(&timer, now) {
+            Report { result: AttemptResult::Skipped, started_at: now, finished_at: now }
+        } else {
+            self.call(&timer, number, token, now).await
+        };
+        let outcome = Outcome {
+            key: due.key.clone(),
+            generation: due.generation,
+            attempt: number,
+            session: self.office.session,
+            started_at: report.started_at,
+            finished_at: report.finished_at,
+            result: report.result,
+        };
+        self.replicate(outcome).await;
+        self.office.finish(&due);
+    }
+
+    async fn call(&self, timer: &Timer, number: u32, token: u64, now: Millis) -> Report {
+        let wanted = timer.next_attempt_at.unwrap_or(timer.definition.execute_at);
+        let attempt = Attempt {
+            timer: timer.clone(),
+            attempt: number,
+            fencing_token: token,
+            late_ms: now.since(wanted).0,
+            cluster_id: self.context.cluster_id.clone(),
+            manual: timer.manual,
+        };
+        self.context.metrics.attempt_started(attempt.late_ms);
+        let report = self.context.sender.send(&attempt).await;
+        self.context.metrics.attempt_finished(&report.result, report.finished_at.since(report.started_at).0);
+        report
+    }
+
+    /// Replicates an outcome; after the office has ended, through the leader that came after.
+    async fn replicate(&self, outcome: Outcome) {
+        let envelope = Envelope {
+            principal: String::new(),
+            request: None,
+            traceparent: None,
+            command: Command::Outcome(Box::new(outcome)),
+        };
+        let mut forwards = 0;
+        loop {
+            if !self.ended.is_cancelled() {
+                match self.proposer.propose(envelope.clone(), None).await {
+                    Ok(_) => return,
+                    Err(ProposeError::Overloaded | ProposeError::Untrusted(_)) => {}
+                    Err(ProposeError::NotLeader(_) | ProposeError::Unknown(_)) => {}
+                }
+            } else if (self.forward)(envelope.clone()).await {
+                return;
+            } else {
+                forwards += 1;
+                if forwards >= OUTCOME_FORWARDS_MAX {
+                    tracing::warn!("an outcome found no leader: its timer will be called again");
+                    return;
+                }
+            }
+            tokio::time::sleep(OUTCOME_RETRY).await;
+        }
+    }
+}
+
+/// Whether the record still wants the attempt that was due.
+fn wants(timer: &Timer, due: &Due) -> bool {
+    timer.state.is_pending() && timer.generation == due.generation && timer.position == Some(due.position)
+}
+
+/// Whether the late policy forbids a first attempt at `now`.
+fn is_too_late(timer: &Timer, now: Millis) -> bool {
+    match timer.definition.late {
+        LatePolicy::Skip { grace_window } => {
+            timer.attempts == 0
+                && timer.deferrals == 0
+                && !timer.manual
+                && now > timer.definition.execute_at + grace_window
+        }
+        LatePolicy::Fire => false,
+    }
+}
+
+/// Scheme, host and port of a URL that was checked when the timer was made.
+fn destination(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);
+    url[..end].to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::destination;
+
+    #[test]
+    fn a_destination_is_scheme_host_and_port() {
+        assert_eq!(destination("http://A.example:80/x/y?z"), "http://a.example:80");
+        assert_eq!(destination("https://b.example?x"), "https://b.example");
+        assert_eq!(destination("https://[::1]:9"), "https://[::1]:9");
+    }
+}

@@ -1,0 +1,297 @@
+//! A shard on this node: starts its Raft, keeps it running, and answers commands and reads while it leads.
+//!
+//! openraft's core can end for good (a storage fault, or #2116: a purge that races with apply). It is started
+//! again on the same stores, and counted; a fault of the stores themselves ends the process elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use parking_lot::{Mutex, RwLock};
+use raft_store::{StateReader, Stores};
+use timer_core::command::{Command, Envelope, Fence, Reply};
+use timer_core::ids::TimerKey;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::dispatcher::{DispatchContext, ForwardOutcome};
+use super::leadership::{Leadership, successor};
+use super::office::{FenceGuard, Office};
+use super::proposer::{ProposeError, Proposer, StampCheck, proposer};
+use super::raft::{self, Raft, RaftTiming};
+use super::reader::{ReadBarrier, read_barrier};
+use crate::backend::TimerView;
+use crate::peer::clocks::{Clocks, Verdict};
+use crate::peer::network::NetworkFactory;
+
+/// The wait before Raft is started again after it ended.
+const RESTART_WAIT: Duration = Duration::from_secs(1);
+
+/// What a host is made of.
+pub struct HostParts {
+    /// This node.
+    pub node: u64,
+    /// The shard.
+    pub shard: u16,
+    /// The cluster's name, for Raft's logs.
+    pub cluster_name: String,
+    /// How many voters the shard has.
+    pub voters: usize,
+    /// Times.
+    pub timing: RaftTiming,
+    /// How long the first command of an entry waits for others when nothing is under way.
+    pub linger: Duration,
+    /// The node's stores.
+    pub stores: Arc<Stores>,
+    /// Talks to the other replicas.
+    pub network: NetworkFactory,
+    /// The comparison of clocks.
+    pub clocks: Clocks,
+    /// Shared by all shards.
+    pub context: DispatchContext,
+    /// For outcomes after an office has ended.
+    pub forward: ForwardOutcome,
+}
+
+/// The shard's handle.
+pub struct ShardHost {
+    /// The shard.
+    pub shard: u16,
+    node: u64,
+    voters: usize,
+    timing: RaftTiming,
+    raft: Arc<RwLock<Option<Raft>>>,
+    proposer: Proposer,
+    barrier: ReadBarrier,
+    reader: StateReader,
+    office: watch::Receiver<Option<Arc<Office>>>,
+    leadership: Arc<Leadership>,
+    /// Votes are granted from then on: a lease may be held that this node acknowledged before it restarted.
+    votes_from: Mutex<Option<Instant>>,
+}
+
+impl ShardHost {
+    /// Starts the shard; its loops end with `stop`.
+    ///
+    /// # Errors
+    /// One line, when Raft can't start on its stores.
+    pub async fn start(
+        parts: HostParts,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<Arc<Self>, String> {
+        let slot = Arc::new(RwLock::new(None));
+        let metrics = parts.context.metrics.clone();
+        let (proposer, proposer_loop) = proposer(
+            slot.clone(),
+            parts.context.clock.clone(),
+            stamp_check(&parts.clocks),
+            parts.linger,
+            Arc::new(move |commands| metrics.entry_proposed(commands)),
+        );
+        let (barrier, barrier_loop) = read_barrier(slot.clone());
+        let reader = parts.stores.reader(parts.shard);
+        let (office_tx, office) = watch::channel(None);
+        let leadership = Arc::new(Leadership {
+            node: parts.node,
+            shard: parts.shard,
+            lease: parts.timing.election_min,
+            proposer: proposer.clone(),
+            reader: reader.clone(),
+            forward: parts.forward.clone(),
+            context: parts.context.clone(),
+            clocks: parts.clocks.clone(),
+            office: office_tx,
+            leaving: watch::Sender::new(false),
+            present: Mutex::new(None),
+        });
+        let host = Arc::new(Self {
+            shard: parts.shard,
+            node: parts.node,
+            voters: parts.voters,
+            timing: parts.timing,
+            raft: slot,
+            proposer,
+            barrier,
+            reader,
+            office,
+            leadership,
+            votes_from: Mutex::new(None),
+        });
+        tasks.spawn(proposer_loop.run(stop.clone()));
+        tasks.spawn(barrier_loop.run(stop.clone()));
+        let first = host.start_raft(&parts).await?;
+        tasks.spawn(host.clone().supervise(parts, first, stop.clone()));
+        Ok(host)
+    }
+
+    async fn start_raft(&self, parts: &HostParts) -> Result<Raft, String> {
+        let config = raft::config(&parts.cluster_name, self.shard, &self.timing)?;
+        let (log, machine) = parts.stores.shard(self.shard);
+        let raft = raft::start(self.node, config, parts.network.clone(), log, machine).await?;
+        // A lone voter has nobody who could hold a lease.
+        let wait = if self.voters > 1 { self.timing.election_max } else { Duration::ZERO };
+        *self.votes_from.lock() = Some(Instant::now() + wait);
+        *self.raft.write() = Some(raft.clone());
+        Ok(raft)
+    }
+
+    /// Keeps Raft running until `stop`.
+    async fn supervise(self: Arc<Self>, parts: HostParts, first: Raft, stop: CancellationToken) {
+        let mut raft = first;
+        loop {
+            let ended = self.clone().watch_raft(&raft, &stop).await;
+            *self.raft.write() = None;
+            let _ = raft.shutdown().await;
+            if stop.is_cancelled() {
+                return;
+            }
+            tracing::error!(shard = self.shard, reason = ended, "Raft ended; starting it again");
+            parts.context.metrics.raft_restarted();
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RESTART_WAIT) => {}
+                }
+                match self.start_raft(&parts).await {
+                    Ok(again) => {
+                        raft = again;
+                        break;
+                    }
+                    Err(reason) => tracing::error!(shard = self.shard, reason, "Raft can't start"),
+                }
+            }
+        }
+    }
+
+    /// Follows one Raft instance until it ends; gives the reason.
+    async fn watch_raft(self: Arc<Self>, raft: &Raft, stop: &CancellationToken) -> String {
+        let allow_elections = async {
+            let from = *self.votes_from.lock();
+            if let Some(from) = from {
+                tokio::time::sleep_until(from).await;
+            }
+            raft.runtime_config().elect(true);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = self.leadership.clone().follow(raft.clone(), stop.clone()) => {}
+            () = allow_elections => {}
+        }
+        let metrics = raft.metrics().borrow_watched().clone();
+        metrics.running_state.err().map_or_else(|| "stopped".to_owned(), |fatal| fatal.to_string())
+    }
+
+    /// The shard's Raft, unless it is just being started again.
+    #[must_use]
+    pub fn raft(&self) -> Option<Raft> {
+        self.raft.read().clone()
+    }
+
+    /// Whether this replica may grant votes yet.
+    #[must_use]
+    pub fn may_vote(&self) -> bool {
+        self.votes_from.lock().is_some_and(|from| Instant::now() >= from)
+    }
+
+    /// The office, while this node leads the shard.
+    #[must_use]
+    pub fn office(&self) -> Option<Arc<Office>> {
+        self.office.borrow().clone()
+    }
+
+    /// Changes of the office.
+    #[must_use]
+    pub fn office_changes(&self) -> watch::Receiver<Option<Arc<Office>>> {
+        self.office.clone()
+    }
+
+    /// The state, for probes.
+    #[must_use]
+    pub fn reader(&self) -> &StateReader {
+        &self.reader
+    }
+
+    /// Who leads, as far as this replica knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<u64> {
+        self.raft().and_then(|raft| raft.metrics().borrow_watched().current_leader)
+    }
+
+    /// Replicates a client's command. This node must be in office.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn submit(&self, mut envelope: Envelope) -> Result<Reply, ProposeError> {
+        let Some(office) = self.office().filter(|office| !office.is_closed()) else {
+            return Err(ProposeError::NotLeader(self.leader().filter(|leader| *leader != self.node)));
+        };
+        let guard = fence_of(&mut envelope.command).map(|(key, slot)| {
+            let guard = office.fence(&key);
+            *slot = guard.fence;
+            guard
+        });
+        self.proposer.propose(envelope, guard).await
+    }
+
+    /// Replicates an outcome that another node's office had under way.
+    ///
+    /// # Errors
+    /// See [`ProposeError`].
+    pub async fn submit_own(&self, envelope: Envelope) -> Result<Reply, ProposeError> {
+        self.proposer.propose(envelope, None::<FenceGuard>).await
+    }
+
+    /// Reads a timer, linearizably. This node must be in office.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]; a store that can't be read is `Unknown`.
+    pub async fn get(&self, key: &TimerKey) -> Result<Option<TimerView>, ProposeError> {
+        let Some(office) = self.office() else {
+            return Err(ProposeError::NotLeader(self.leader().filter(|leader| *leader != self.node)));
+        };
+        self.barrier.wait().await?;
+        let timer = self.reader.timer(key).map_err(|e| ProposeError::Unknown(e.to_string()))?;
+        Ok(timer.map(|timer| TimerView {
+            attempt_in_flight: office.in_flight(key, timer.generation),
+            timer,
+        }))
+    }
+
+    /// Hands the lead to another node, in order. Gives whether another leads now, or none was led here.
+    pub async fn hand_over(&self, shutting_down: bool) -> bool {
+        let Some(raft) = self.raft() else { return true };
+        let target = successor(&raft, self.node);
+        let passed = self.leadership.hand_over(&raft, target).await;
+        if !shutting_down {
+            self.leadership.leaving.send_replace(false);
+        }
+        passed
+    }
+}
+
+fn stamp_check(clocks: &Clocks) -> StampCheck {
+    let clocks = clocks.clone();
+    Arc::new(move || match clocks.verdict() {
+        Verdict::Ahead(ms) => Err(format!("this node's clock is {ms} ms ahead of the quorum's")),
+        Verdict::Alone | Verdict::Trusted | Verdict::NotCompared => Ok(()),
+    })
+}
+
+/// The key and the fence of a command that takes a definition out of force.
+fn fence_of(command: &mut Command) -> Option<(TimerKey, &mut Fence)> {
+    match command {
+        Command::Put(put) => Some((put.key.clone(), &mut put.fence)),
+        Command::Patch(patch) => Some((patch.key.clone(), &mut patch.fence)),
+        Command::Delete(delete) => Some((delete.key.clone(), &mut delete.fence)),
+        Command::Fire(_)
+        | Command::Redrive(_)
+        | Command::Outcome(_)
+        | Command::OpenSession(_)
+        | Command::HandOver(_)
+        | Command::AdvanceCursor(_)
+        | Command::Expire(_) => None,
+    }
+}

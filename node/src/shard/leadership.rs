@@ -1,0 +1,235 @@
+//! Takes office when this node leads the shard, and leaves it: in order, or because the lead is lost.
+//!
+//! Office is taken by committing `OpenSession`; until then nothing starts and no command is taken, since only
+//! an office can say what is under way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::metrics::RaftMetrics;
+use openraft::{Instant as _, ServerState};
+use parking_lot::Mutex;
+use raft_store::{StateReader, TypeConfig};
+use timer_core::command::{Command, Envelope, HandOver, OpenSession, Reply};
+use timer_core::ids::NodeId;
+use timer_core::shard_state::{OpenAttempt, Predecessor};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::dispatcher::{DispatchContext, Dispatcher, ForwardOutcome};
+use super::office::Office;
+use super::proposer::{ProposeError, Proposer};
+use super::raft::Raft;
+use crate::peer::clocks::{Clocks, Verdict};
+
+/// The wait before another try to open a session.
+const RETRY: Duration = Duration::from_millis(50);
+/// How long a hand-over waits for another leader before this node takes office again.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What leading a shard needs. One per shard for the node's life.
+pub struct Leadership {
+    /// This node.
+    pub node: u64,
+    /// The shard.
+    pub shard: u16,
+    /// The leader's lease: attempts start only while a quorum has answered within it.
+    pub lease: Duration,
+    /// Replicates the session's own commands.
+    pub proposer: Proposer,
+    /// The shard's state.
+    pub reader: StateReader,
+    /// For outcomes after the office has ended.
+    pub forward: ForwardOutcome,
+    /// Shared by all shards.
+    pub context: DispatchContext,
+    /// The comparison of clocks.
+    pub clocks: Clocks,
+    /// The office, while there is one.
+    pub office: watch::Sender<Option<Arc<Office>>>,
+    /// Set while this node hands over or shuts down: no office is taken.
+    pub leaving: watch::Sender<bool>,
+    /// What ends the present office's dispatcher.
+    pub present: Mutex<Option<CancellationToken>>,
+}
+
+/// Whether `metrics` show that this node leads, and in which term.
+fn leads(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
+    (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+}
+
+impl Leadership {
+    /// Follows one Raft instance until `stop` or until that instance ends.
+    pub async fn follow(self: Arc<Self>, raft: Raft, stop: CancellationToken) {
+        let mut metrics = raft.metrics();
+        let mut leaving = self.leaving.subscribe();
+        let mut term_in_office = None;
+        loop {
+            let (term, ended) = {
+                let now = metrics.borrow_watched();
+                (leads(&now), now.running_state.is_err())
+            };
+            if ended {
+                break;
+            }
+            let wanted = term.filter(|_| !*leaving.borrow_and_update());
+            if term_in_office.is_some() && term_in_office != wanted {
+                self.leave_office();
+                term_in_office = None;
+            }
+            if let Some(term) = wanted
+                && term_in_office.is_none()
+                && self.take_office(&raft, term).await
+            {
+                term_in_office = Some(term);
+            }
+            let retry = wanted.is_some() && term_in_office.is_none();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = metrics.changed() => if changed.is_err() { break },
+                _ = leaving.changed() => {}
+                () = tokio::time::sleep(RETRY), if retry => {}
+            }
+        }
+        self.leave_office();
+    }
+
+    /// Opens a session and starts its dispatcher; `false` if it is to be tried again.
+    async fn take_office(&self, raft: &Raft, term: u64) -> bool {
+        if let Verdict::Ahead(ms) = self.clocks.verdict() {
+            tracing::error!(shard = self.shard, ahead_ms = ms, "this node's clock is ahead: it must not lead");
+            give_up_lead(raft, self.node).await;
+            return false;
+        }
+        let notices = self.reader.subscribe();
+        let session = match self.open_session().await {
+            Ok(session) => session,
+            Err(e) => {
+                tracing::debug!(shard = self.shard, term, error = %e, "no session yet");
+                return false;
+            }
+        };
+        let state = match self.reader.shard_state() {
+            Ok(state) => state,
+            Err(e) => {
+                tracing::error!(shard = self.shard, error = %e, "can't read the shard's state");
+                return false;
+            }
+        };
+        let awaited = match state.session.as_ref().map(|s| &s.predecessor) {
+            Some(Predecessor::HandedOver(attempts)) => attempts.clone(),
+            Some(Predecessor::Lost | Predecessor::None) | None => Vec::new(),
+        };
+        let now = self.context.clock.now();
+        let office = Arc::new(Office::new(session, term, now, state.cursor, &awaited));
+        let ended = CancellationToken::new();
+        let dispatcher = Dispatcher {
+            office: office.clone(),
+            reader: self.reader.clone(),
+            proposer: self.proposer.clone(),
+            may_start: self.may_start(raft.clone()),
+            forward: self.forward.clone(),
+            context: self.context.clone(),
+            ended: ended.clone(),
+        };
+        *self.present.lock() = Some(ended);
+        self.context.attempts.spawn(dispatcher.run(notices));
+        tracing::info!(shard = self.shard, term, session, awaited = awaited.len(), "took office");
+        self.context.metrics.office_taken();
+        self.office.send_replace(Some(office));
+        true
+    }
+
+    async fn open_session(&self) -> Result<u64, ProposeError> {
+        let command = Command::OpenSession(OpenSession { node: NodeId(self.node) });
+        match self.proposer.propose(own(command), None).await? {
+            Reply::SessionOpened(number) => Ok(number),
+            other => Err(ProposeError::Unknown(format!("unexpected reply {other:?}"))),
+        }
+    }
+
+    /// Attempts start only while a quorum has answered within the lease, and the clock may be trusted.
+    fn may_start(&self, raft: Raft) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        let (lease, clocks) = (self.lease, self.clocks.clone());
+        Arc::new(move || match clocks.verdict() {
+            Verdict::Alone => raft.is_leader(),
+            Verdict::Trusted => {
+                let acknowledged = raft.as_leader().ok().and_then(|leader| leader.last_quorum_acked());
+                acknowledged.is_some_and(|at| at.elapsed() < lease)
+            }
+            Verdict::NotCompared | Verdict::Ahead(_) => false,
+        })
+    }
+
+    fn leave_office(&self) {
+        if let Some(ended) = self.present.lock().take() {
+            ended.cancel();
+        }
+        if let Some(office) = self.office.send_replace(None) {
+            let under_way = office.close();
+            tracing::info!(
+                shard = self.shard,
+                session = office.session,
+                under_way = under_way.len(),
+                "left office"
+            );
+        }
+    }
+
+    /// Leaves office in order: stops starting, commits what is under way, and passes the lead on. Gives
+    /// whether another node leads now; if not, and the node is not shutting down, it takes office again.
+    pub async fn hand_over(&self, raft: &Raft, target: Option<u64>) -> bool {
+        let Some(office) = self.office.borrow().clone() else { return true };
+        let attempts: Vec<OpenAttempt> = office.close();
+        let number = attempts.len();
+        let command = Command::HandOver(HandOver { session: office.session, attempts });
+        let committed = self.proposer.propose(own(command), None).await;
+        self.leaving.send_replace(true);
+        let Some(target) = target.filter(|_| committed.is_ok()) else { return false };
+        tracing::info!(shard = self.shard, to = target, under_way = number, "handing over");
+        if raft.trigger().transfer_leader(target).await.is_err() {
+            return false;
+        }
+        wait_for_other_leader(raft, self.node).await
+    }
+}
+
+fn own(command: Command) -> Envelope {
+    Envelope { principal: String::new(), request: None, traceparent: None, command }
+}
+
+async fn wait_for_other_leader(raft: &Raft, node: u64) -> bool {
+    let mut metrics = raft.metrics();
+    let deadline = Instant::now() + TRANSFER_TIMEOUT;
+    loop {
+        let leader = metrics.borrow_watched().current_leader;
+        if leader.is_some_and(|leader| leader != node) {
+            return true;
+        }
+        match tokio::time::timeout_at(deadline, metrics.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return false,
+        }
+    }
+}
+
+/// The voter that is most caught up, as this leader sees it.
+#[must_use]
+pub fn successor(raft: &Raft, node: u64) -> Option<u64> {
+    let metrics = raft.metrics().borrow_watched().clone();
+    let voters: Vec<u64> = metrics.membership_config.membership().voter_ids().collect();
+    let replication = metrics.replication?;
+    replication
+        .into_iter()
+        .filter(|(id, _)| *id != node && voters.contains(id))
+        .max_by_key(|(_, matching)| *matching)
+        .map(|(id, _)| id)
+}
+
+async fn give_up_lead(raft: &Raft, node: u64) {
+    if let Some(target) = successor(raft, node) {
+        let _ = raft.trigger().transfer_leader(target).await;
+    }
+}

@@ -1,0 +1,432 @@
+//! What a leader in office knows beside the replicated state: what is due soon, what is under way, and what is
+//! fenced. All of it is volatile; a new leader rebuilds it from the tables.
+//!
+//! A *fence* on a timer's key keeps attempts from starting while a command that takes a definition out of
+//! force is on its way. It is set before the proposal and says in it what was under way: that makes the
+//! answer of a cancel definite.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use timer_core::command::{Fence, Notice};
+use timer_core::ids::{Sequence, TimerKey};
+use timer_core::limits::{CALLBACK_TIMEOUT_MAX, CLOCK_OFFSET_MAX};
+use timer_core::shard_state::OpenAttempt;
+use timer_core::time::{Millis, Span};
+use timer_core::timer::InFlight;
+use timer_core::wheel::Wheel;
+use tokio::sync::Notify;
+
+use super::token::TokenMaker;
+
+/// A pending attempt: a key of the wheel table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The timer.
+    pub key: TimerKey,
+    /// The generation that is due.
+    pub generation: Sequence,
+    /// Its wheel position.
+    pub position: Millis,
+}
+
+/// An attempt that was started and whose outcome is not applied yet.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    generation: Sequence,
+    /// 0 until the record was read.
+    attempt: u32,
+    until: Millis,
+}
+
+/// What keeps a key from starting.
+#[derive(Debug, Default)]
+struct Fenced {
+    fences: u32,
+    held: Vec<Due>,
+}
+
+/// Whether an attempt may go on to read its record and send.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is marked as under way.
+    Admitted,
+    /// It is kept until a fence falls, or comes again later: nothing to do now.
+    Kept,
+    /// It is under way already.
+    Duplicate,
+}
+
+/// The office of one session.
+#[derive(Debug)]
+pub struct Office {
+    /// The session's number.
+    pub session: u64,
+    /// The Raft term it belongs to.
+    pub term: u64,
+    desk: Mutex<Desk>,
+    /// Wakes the dispatcher.
+    pub wake: Notify,
+}
+
+/// The volatile state, under one lock that is never held across an await.
+#[derive(Debug)]
+struct Desk {
+    wheel: Wheel<Due>,
+    /// Every pending attempt of the tables below it is in the wheel or further on.
+    frontier: (Millis, Sequence),
+    /// Positions of what left the wheel and is not settled, with their number.
+    unsettled: BTreeMap<Millis, u32>,
+    ready: VecDeque<Due>,
+    under_way: HashMap<TimerKey, Vec<UnderWay>>,
+    fenced: HashMap<TimerKey, Fenced>,
+    /// What the predecessor had on its way when it handed over.
+    awaited: HashMap<TimerKey, Vec<UnderWay>>,
+    tokens: TokenMaker,
+    stopped: bool,
+    settled: u64,
+}
+
+/// Sizes for metrics and for bounding.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfficeSizes {
+    /// In the memory wheel.
+    pub waiting: usize,
+    /// Due, and not started for want of room.
+    pub ready: usize,
+    /// Started.
+    pub under_way: usize,
+    /// Settled since the session began.
+    pub settled: u64,
+}
+
+impl Office {
+    /// An office at `now`, whose frontier is the cursor. `awaited`: what the predecessor handed over.
+    #[must_use]
+    pub fn new(session: u64, term: u64, now: Millis, cursor: Millis, awaited: &[OpenAttempt]) -> Self {
+        let mut waits: HashMap<TimerKey, Vec<UnderWay>> = HashMap::new();
+        for open in awaited {
+            let under_way =
+                UnderWay { generation: open.generation, attempt: open.attempt, until: open.until };
+            waits.entry(open.key.clone()).or_default().push(under_way);
+        }
+        let desk = Desk {
+            wheel: Wheel::new(now),
+            frontier: (cursor, Sequence(0)),
+            unsettled: BTreeMap::new(),
+            ready: VecDeque::new(),
+            under_way: HashMap::new(),
+            fenced: HashMap::new(),
+            awaited: waits,
+            tokens: TokenMaker::new(session),
+            stopped: false,
+            settled: 0,
+        };
+        Self { session, term, desk: Mutex::new(desk), wake: Notify::new() }
+    }
+
+    /// Fences `key` until the guard is dropped, and says what was under way at that moment.
+    #[must_use]
+    pub fn fence(self: &Arc<Self>, key: &TimerKey) -> FenceGuard {
+        let mut desk = self.desk.lock();
+        desk.fenced.entry(key.clone()).or_default().fences += 1;
+        let attempt = desk
+            .under_way
+            .get(key)
+            .and_then(|attempts| attempts.iter().max_by_key(|a| a.until))
+            .map(|a| (a.generation, a.until));
+        let fence = Fence { session: self.session, attempt };
+        drop(desk);
+        FenceGuard { office: self.clone(), key: key.clone(), fence }
+    }
+
+    /// What is under way of `generation`, for a GET.
+    #[must_use]
+    pub fn in_flight(&self, key: &TimerKey, generation: Sequence) -> InFlight {
+        let desk = self.desk.lock();
+        let attempts = desk.under_way.get(key).map_or(&[][..], Vec::as_slice);
+        let newest = attempts.iter().filter(|a| a.generation == generation).map(|a| a.until).max();
+        newest.map_or(InFlight::No, |until| InFlight::Yes { until })
+    }
+
+    /// Takes note of what commands have changed.
+    pub fn notice(&self, notices: impl IntoIterator<Item = Notice>) {
+        let mut desk = self.desk.lock();
+        for notice in notices {
+            match notice {
+                Notice::Scheduled { key, position, generation } => {
+                    // It has a new position: the outcome that was awaited has come.
+                    if let Some(awaited) = desk.awaited.get_mut(&key) {
+                        awaited.retain(|a| a.generation != generation);
+                    }
+                    // Beyond the frontier the tables are read when their time comes near.
+                    if (position, generation) < desk.frontier {
+                        desk.wheel.insert(position, Due { key, generation, position });
+                    }
+                }
+                // The record is read before an attempt starts: nothing to remove.
+                Notice::Unscheduled { .. } => {}
+            }
+        }
+    }
+
+    /// What of the tables is to be read next: from the frontier (inclusive) to `horizon`, unless that was
+    /// read or the wheel has `waiting_max`. Marks it as read: what is scheduled there meanwhile is noticed.
+    pub fn begin_load(&self, horizon: Millis, waiting_max: usize) -> Option<(Millis, Sequence)> {
+        let mut desk = self.desk.lock();
+        if desk.frontier.0 >= horizon || desk.wheel.len() >= waiting_max {
+            return None;
+        }
+        let from = desk.frontier;
+        desk.frontier = (horizon, Sequence(0));
+        Some(from)
+    }
+
+    /// Takes what was read; `next` is where reading has to go on when the limit cut it off.
+    pub fn end_load(&self, found: Vec<Due>, next: Option<(Millis, Sequence)>) {
+        let mut desk = self.desk.lock();
+        for due in found {
+            desk.wheel.insert(due.position, due);
+        }
+        if let Some(next) = next {
+            desk.frontier = desk.frontier.min(next);
+        }
+    }
+
+    /// Reading failed: it begins at `from` again.
+    pub fn abort_load(&self, from: (Millis, Sequence)) {
+        let mut desk = self.desk.lock();
+        desk.frontier = desk.frontier.min(from);
+    }
+
+    /// The wall clock went back: forgets the wheel and reads the tables from `cursor` again.
+    pub fn rewind(&self, now: Millis, cursor: Millis) {
+        let mut desk = self.desk.lock();
+        desk.wheel = Wheel::new(now);
+        desk.frontier = (cursor, Sequence(0));
+        desk.ready.clear();
+        desk.fenced.values_mut().for_each(|fenced| fenced.held.clear());
+        desk.unsettled.clear();
+    }
+
+    /// Moves what is due at `now` from the wheel to the ready queue.
+    pub fn collect_due(&self, now: Millis) {
+        let mut due = Vec::new();
+        let mut desk = self.desk.lock();
+        desk.wheel.advance(now, &mut due);
+        for (position, item) in due {
+            *desk.unsettled.entry(position).or_default() += 1;
+            desk.ready.push_back(item);
+        }
+    }
+
+    /// When something becomes due next; exact or earlier.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        self.desk.lock().wheel.next_due()
+    }
+
+    /// Takes the next ready one, unless the office is closed.
+    #[must_use]
+    pub fn pop_ready(&self) -> Option<Due> {
+        let mut desk = self.desk.lock();
+        if desk.stopped { None } else { desk.ready.pop_front() }
+    }
+
+    /// Whether something is ready to start.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        let desk = self.desk.lock();
+        !desk.stopped && !desk.ready.is_empty()
+    }
+
+    /// Puts one back that found no room: it is first when there is.
+    pub fn put_back(&self, due: Due) {
+        self.desk.lock().ready.push_front(due);
+    }
+
+    /// Comes again at `at`.
+    pub fn defer(&self, due: Due, at: Millis) {
+        let mut desk = self.desk.lock();
+        desk.settle(due.position);
+        desk.wheel.insert(at.max(due.position), due);
+        drop(desk);
+        self.wake.notify_one();
+    }
+
+    /// Asks to start `due`: from `Admitted` on a fence says that it is under way.
+    #[must_use]
+    pub fn admit(&self, due: &Due, now: Millis) -> Admission {
+        let mut desk = self.desk.lock();
+        if let Some(fenced) = desk.fenced.get_mut(&due.key) {
+            fenced.held.push(due.clone());
+            return Admission::Kept;
+        }
+        if desk.is_under_way(&due.key, due.generation) {
+            desk.settle(due.position);
+            return Admission::Duplicate;
+        }
+        if let Some(until) = desk.awaited_until(due, now) {
+            desk.settle(due.position);
+            desk.wheel.insert(until, due.clone());
+            return Admission::Kept;
+        }
+        let until = now + Span(CALLBACK_TIMEOUT_MAX.0 + CLOCK_OFFSET_MAX.0);
+        let under_way = UnderWay { generation: due.generation, attempt: 0, until };
+        desk.under_way.entry(due.key.clone()).or_default().push(under_way);
+        Admission::Admitted
+    }
+
+    /// The next fencing token; none when an outcome has to be waited for.
+    #[must_use]
+    pub fn next_token(&self, applied_index: u64) -> Option<u64> {
+        self.desk.lock().tokens.next(applied_index)
+    }
+
+    /// An admitted attempt is over: its outcome is applied, or nothing was sent.
+    pub fn finish(&self, due: &Due) {
+        let mut desk = self.desk.lock();
+        desk.settle(due.position);
+        desk.settled += 1;
+        desk.withdraw(due);
+        drop(desk);
+        self.wake.notify_one();
+    }
+
+    /// An admitted attempt did not start: it is ready again at `at`.
+    pub fn retreat(&self, due: Due, at: Millis) {
+        self.desk.lock().withdraw(&due);
+        self.defer(due, at);
+    }
+
+    /// An admitted attempt waits for a place at its destination: it is not under way, and not settled.
+    pub fn withdraw_waiting(&self, due: &Due) {
+        self.desk.lock().withdraw(due);
+    }
+
+    /// Starts nothing more, and names what is under way.
+    #[must_use]
+    pub fn close(&self) -> Vec<OpenAttempt> {
+        let mut desk = self.desk.lock();
+        desk.stopped = true;
+        let mut open = Vec::new();
+        for (key, attempts) in &desk.under_way {
+            // One whose record is just being read (attempt 0) asks `start` before it sends.
+            open.extend(attempts.iter().filter(|a| a.attempt > 0).map(|a| OpenAttempt {
+                key: key.clone(),
+                generation: a.generation,
+                attempt: a.attempt,
+                until: a.until,
+            }));
+        }
+        open.sort_by(|a, b| (&a.key, a.generation).cmp(&(&b.key, b.generation)));
+        open
+    }
+
+    /// Whether it is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.desk.lock().stopped
+    }
+
+    /// Names the attempt that was admitted, once its record was read; `false` if the office is closed: then
+    /// [`Office::close`] has left it out, and it must not be sent.
+    #[must_use]
+    pub fn start(&self, due: &Due, attempt: u32, until: Millis) -> bool {
+        let mut desk = self.desk.lock();
+        if desk.stopped {
+            return false;
+        }
+        let attempts = desk.under_way.get_mut(&due.key).map_or(&mut [][..], Vec::as_mut_slice);
+        if let Some(mine) = attempts.iter_mut().find(|a| a.generation == due.generation) {
+            mine.attempt = attempt;
+            mine.until = until;
+        }
+        true
+    }
+
+    /// The lowest wheel position that is not settled, as far as this office knows: no pending attempt of the
+    /// tables lies below it, but for commands that were applied and not noticed yet.
+    #[must_use]
+    pub fn settled_below(&self) -> Millis {
+        let desk = self.desk.lock();
+        let unsettled = desk.unsettled.keys().next().copied();
+        let waiting = desk.wheel.next_due();
+        [unsettled, waiting, Some(desk.frontier.0)].into_iter().flatten().min().unwrap_or(Millis(0))
+    }
+
+    /// For metrics and bounds.
+    #[must_use]
+    pub fn sizes(&self) -> OfficeSizes {
+        let desk = self.desk.lock();
+        OfficeSizes {
+            waiting: desk.wheel.len(),
+            ready: desk.ready.len(),
+            under_way: desk.under_way.values().map(Vec::len).sum(),
+            settled: desk.settled,
+        }
+    }
+
+    fn unfence(&self, key: &TimerKey) {
+        let mut desk = self.desk.lock();
+        let Some(fenced) = desk.fenced.get_mut(key) else { return };
+        fenced.fences -= 1;
+        if fenced.fences == 0 {
+            let held = desk.fenced.remove(key).map(|f| f.held).unwrap_or_default();
+            desk.ready.extend(held);
+            drop(desk);
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Desk {
+    fn is_under_way(&self, key: &TimerKey, generation: Sequence) -> bool {
+        self.under_way.get(key).is_some_and(|attempts| attempts.iter().any(|a| a.generation == generation))
+    }
+
+    /// Until when the predecessor's attempt of `due` may still be answered.
+    fn awaited_until(&mut self, due: &Due, now: Millis) -> Option<Millis> {
+        let attempts = self.awaited.get_mut(&due.key)?;
+        attempts.retain(|a| a.until > now);
+        let until = attempts.iter().filter(|a| a.generation == due.generation).map(|a| a.until).max();
+        if attempts.is_empty() {
+            self.awaited.remove(&due.key);
+        }
+        until
+    }
+
+    fn settle(&mut self, position: Millis) {
+        if let Some(number) = self.unsettled.get_mut(&position) {
+            *number -= 1;
+            if *number == 0 {
+                self.unsettled.remove(&position);
+            }
+        }
+    }
+
+    fn withdraw(&mut self, due: &Due) {
+        if let Some(attempts) = self.under_way.get_mut(&due.key) {
+            attempts.retain(|a| a.generation != due.generation);
+            if attempts.is_empty() {
+                self.under_way.remove(&due.key);
+            }
+        }
+    }
+}
+
+/// Keeps a key fenced; dropped when the command's fate is known.
+#[derive(Debug)]
+pub struct FenceGuard {
+    office: Arc<Office>,
+    key: TimerKey,
+    /// For the command.
+    pub fence: Fence,
+}
+
+impl Drop for FenceGuard {
+    fn drop(&mut self) {
+        self.office.unfence(&self.key);
+    }
+}
