@@ -8,7 +8,9 @@ use crate::error::DecodeError;
 use crate::wire::store as wire;
 
 /// An enum of timer-core that has a number in store.proto. `0` is nobody's.
-pub trait Numbered: Copy {
+pub trait Numbered: Copy + 'static {
+    /// All of them, in the order of their numbers.
+    const EVERY: &'static [Self];
     /// Its number.
     fn number(self) -> i32;
     /// Whose number this is.
@@ -18,6 +20,8 @@ pub trait Numbered: Copy {
 macro_rules! numbered {
     ($name:ident: $($variant:ident),+) => {
         impl Numbered for $name {
+            const EVERY: &'static [Self] = &[$(Self::$variant),+];
+
             fn number(self) -> i32 {
                 match self {
                     $(Self::$variant => wire::$name::$variant as i32,)+

@@ -169,13 +169,17 @@ pub(crate) fn outcome(
 }
 
 pub(crate) fn failed(at: u64) -> AttemptResult {
+    failure(at, None, false)
+}
+
+pub(crate) fn failure(at: u64, retry_after: Option<u64>, permanent: bool) -> AttemptResult {
     let error = LastError {
         kind: ErrorKind::HttpStatus,
         status: Some(500),
         message: "500 Internal Server Error".into(),
         at: Millis(at),
     };
-    AttemptResult::Failed { error, retry_after: None, permanent: false }
+    AttemptResult::Failed { error, retry_after: retry_after.map(Millis), permanent }
 }
 
 /// What was done, of a reply that must say so.

@@ -168,7 +168,7 @@ mod tests {
     use crate::command::Notice;
     use crate::definition::{Method, RetryPolicy};
     use crate::limits::{DEAD_RETENTION, RETENTION};
-    use crate::testing::{START, Shard, failed, key, open, outcome, put};
+    use crate::testing::{START, Shard, failed, failure, key, open, outcome, put};
     use crate::time::Span;
 
     /// A shard with the pending timer `a`, due at once, whose policy is `policy`.
@@ -185,12 +185,7 @@ mod tests {
     }
 
     fn retry_after(at: u64) -> AttemptResult {
-        match failed(START) {
-            AttemptResult::Failed { error, permanent, .. } => {
-                AttemptResult::Failed { error, retry_after: Some(Millis(at)), permanent }
-            }
-            other => other,
-        }
+        failure(START, Some(at), false)
     }
 
     #[test]
@@ -254,8 +249,7 @@ mod tests {
     #[test]
     fn a_permanent_failure_is_the_last() {
         let mut shard = with(steady());
-        let AttemptResult::Failed { error, .. } = failed(START) else { panic!("a failure") };
-        shard.outcome(START, "a", AttemptResult::Failed { error, retry_after: None, permanent: true });
+        shard.outcome(START, "a", failure(START, None, true));
         assert_eq!((shard.timer("a").state, shard.timer("a").attempts), (State::Dead, 1));
     }
 

@@ -1,0 +1,404 @@
+//! Any entry, record and shard state, for tests that hold for all of them. Values need not obey the rules of
+//! timer-core: what is stored must come back as it was, right or wrong. Strategies are boxed, because a debug
+//! build would not have the stack for them as they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proto::Numbered;
+use timer_core::command::patch::RetryPatch;
+use timer_core::command::{
+    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver,
+    OpenSession, Outcome, Patch, Precondition, Put, PutMode, Redrive,
+};
+use timer_core::definition::{
+    BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
+};
+use timer_core::ids::{NodeId, Sequence, TimerKey};
+use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
+use timer_core::time::{Millis, Span};
+use timer_core::timer::{
+    Effect, ErrorKind, Fingerprint, InFlight, KeptAnswer, LastError, RequestKey, State, Timer,
+};
+
+fn any_of<T: Numbered + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    select(T::EVERY)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    ".{0,12}"
+}
+
+fn key() -> BoxedStrategy<TimerKey> {
+    (text(), text()).prop_map(|(group, id)| TimerKey { group, id }).boxed()
+}
+
+/// Also the ends, where a default value and an absent one must not be mixed up.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(u64::MAX), any::<u64>(), 0_u64..1000]
+}
+
+fn small() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), Just(u32::MAX), any::<u32>()]
+}
+
+fn millis() -> impl Strategy<Value = Millis> {
+    number().prop_map(Millis)
+}
+
+fn span() -> impl Strategy<Value = Span> {
+    number().prop_map(Span)
+}
+
+fn sequence() -> impl Strategy<Value = Sequence> {
+    number().prop_map(Sequence)
+}
+
+fn fingerprint() -> BoxedStrategy<Fingerprint> {
+    any::<[u8; 16]>().prop_map(Fingerprint).boxed()
+}
+
+fn bytes() -> BoxedStrategy<Arc<[u8]>> {
+    vec(any::<u8>(), 0..40).prop_map(Arc::from).boxed()
+}
+
+fn payload() -> BoxedStrategy<Payload> {
+    let binary = (bytes(), text()).prop_map(|(bytes, content_type)| Payload::Binary { bytes, content_type });
+    prop_oneof![Just(Payload::None), bytes().prop_map(Payload::Json), binary].boxed()
+}
+
+fn body_mode() -> BoxedStrategy<BodyMode> {
+    any_of::<BodyMode>().boxed()
+}
+
+fn callback() -> BoxedStrategy<Callback> {
+    (text(), any_of::<Method>(), vec((text(), text()), 0..4), span(), body_mode())
+        .prop_map(|(url, method, headers, timeout, body)| Callback { url, method, headers, timeout, body })
+        .boxed()
+}
+
+fn dead_on() -> BoxedStrategy<DeadOn> {
+    prop_oneof![Just(DeadOn::All4xx), vec(any::<u16>(), 0..9).prop_map(DeadOn::Codes)].boxed()
+}
+
+fn retry() -> BoxedStrategy<RetryPolicy> {
+    (small(), span(), span(), small(), span(), small(), dead_on())
+        .prop_map(|fields| {
+            let (
+                attempts_max,
+                duration_max,
+                initial_interval,
+                multiplier_milli,
+                interval_max,
+                jitter_milli,
+                dead_on,
+            ) = fields;
+            RetryPolicy {
+                attempts_max,
+                duration_max,
+                initial_interval,
+                multiplier_milli,
+                interval_max,
+                jitter_milli,
+                dead_on,
+            }
+        })
+        .boxed()
+}
+
+fn retry_patch() -> BoxedStrategy<RetryPatch> {
+    let fields = (of(small()), of(span()), of(span()), of(small()), of(span()), of(small()), of(dead_on()));
+    fields
+        .prop_map(|fields| {
+            let (
+                attempts_max,
+                duration_max,
+                initial_interval,
+                multiplier_milli,
+                interval_max,
+                jitter_milli,
+                dead_on,
+            ) = fields;
+            RetryPatch {
+                attempts_max,
+                duration_max,
+                initial_interval,
+                multiplier_milli,
+                interval_max,
+                jitter_milli,
+                dead_on,
+            }
+        })
+        .boxed()
+}
+
+fn late() -> BoxedStrategy<LatePolicy> {
+    prop_oneof![Just(LatePolicy::Fire), span().prop_map(|grace_window| LatePolicy::Skip { grace_window })]
+        .boxed()
+}
+
+fn labels() -> BoxedStrategy<BTreeMap<String, String>> {
+    btree_map(text(), text(), 0..4).boxed()
+}
+
+fn definition() -> BoxedStrategy<Definition> {
+    (millis(), callback(), payload(), retry(), late(), labels())
+        .prop_map(|(execute_at, callback, payload, retry, late, labels)| Definition {
+            execute_at,
+            callback,
+            payload,
+            retry,
+            late,
+            labels,
+        })
+        .boxed()
+}
+
+fn precondition() -> BoxedStrategy<Precondition> {
+    (any::<bool>(), vec(sequence(), 0..3), any::<bool>(), of(sequence()), any::<bool>())
+        .prop_map(|(absent, versions, present, generation, nothing_in_flight)| Precondition {
+            absent,
+            versions,
+            present,
+            generation,
+            nothing_in_flight,
+        })
+        .boxed()
+}
+
+fn fence() -> BoxedStrategy<Fence> {
+    (number(), of((sequence(), millis()))).prop_map(|(session, attempt)| Fence { session, attempt }).boxed()
+}
+
+fn put() -> BoxedStrategy<Put> {
+    let mode = any_of::<PutMode>();
+    (key(), definition(), fingerprint(), mode, precondition(), fence())
+        .prop_map(|(key, definition, fingerprint, mode, precondition, fence)| Put {
+            key,
+            definition,
+            fingerprint,
+            mode,
+            precondition,
+            fence,
+        })
+        .boxed()
+}
+
+fn patch() -> BoxedStrategy<Patch> {
+    let callback =
+        (of(text()), of(any_of::<Method>()), vec((text(), of(text())), 0..4), of(span()), of(body_mode()));
+    let rest = (
+        of(payload()),
+        retry_patch(),
+        of(late()),
+        btree_map(text(), of(text()), 0..4),
+        precondition(),
+        fence(),
+    );
+    (key(), of(millis()), callback, rest)
+        .prop_map(|(key, execute_at, callback, rest)| {
+            let (url, method, headers, timeout, body) = callback;
+            let (payload, retry, late, labels, precondition, fence) = rest;
+            Patch {
+                key,
+                execute_at,
+                url,
+                method,
+                headers,
+                timeout,
+                body,
+                payload,
+                retry,
+                late,
+                labels,
+                precondition,
+                fence,
+            }
+        })
+        .boxed()
+}
+
+fn last_error() -> BoxedStrategy<LastError> {
+    (any_of::<ErrorKind>(), of(any::<u16>()), text(), millis())
+        .prop_map(|(kind, status, message, at)| LastError { kind, status, message, at })
+        .boxed()
+}
+
+fn result() -> BoxedStrategy<AttemptResult> {
+    let next = (millis(), of(payload()))
+        .prop_map(|(execute_at, payload)| AttemptResult::DeliveredNext { execute_at, payload });
+    let failed = (last_error(), of(millis()), any::<bool>())
+        .prop_map(|(error, retry_after, permanent)| AttemptResult::Failed { error, retry_after, permanent });
+    prop_oneof![
+        Just(AttemptResult::Delivered),
+        next,
+        failed,
+        millis().prop_map(|until| AttemptResult::Deferred { until }),
+        Just(AttemptResult::Skipped),
+    ]
+    .boxed()
+}
+
+fn outcome() -> BoxedStrategy<Outcome> {
+    (key(), sequence(), small(), number(), millis(), millis(), result())
+        .prop_map(|(key, generation, attempt, session, started_at, finished_at, result)| Outcome {
+            key,
+            generation,
+            attempt,
+            session,
+            started_at,
+            finished_at,
+            result,
+        })
+        .boxed()
+}
+
+fn open_attempts() -> BoxedStrategy<Vec<OpenAttempt>> {
+    let open = (key(), sequence(), small(), millis())
+        .prop_map(|(key, generation, attempt, until)| OpenAttempt { key, generation, attempt, until });
+    vec(open, 0..4).boxed()
+}
+
+fn command() -> BoxedStrategy<Command> {
+    let delete = (key(), any::<bool>(), precondition(), fence())
+        .prop_map(|(key, purge, precondition, fence)| Delete { key, purge, precondition, fence });
+    prop_oneof![
+        put().prop_map(|put| Command::Put(Box::new(put))),
+        patch().prop_map(|patch| Command::Patch(Box::new(patch))),
+        delete.prop_map(Command::Delete),
+        (key(), precondition()).prop_map(|(key, precondition)| Command::Fire(Fire { key, precondition })),
+        (key(), precondition())
+            .prop_map(|(key, precondition)| Command::Redrive(Redrive { key, precondition })),
+        outcome().prop_map(|outcome| Command::Outcome(Box::new(outcome))),
+        number().prop_map(|node| Command::OpenSession(OpenSession { node: NodeId(node) })),
+        (number(), open_attempts())
+            .prop_map(|(session, attempts)| Command::HandOver(HandOver { session, attempts })),
+        (number(), millis()).prop_map(|(session, to)| Command::AdvanceCursor(AdvanceCursor { session, to })),
+        vec((key(), sequence()), 0..5).prop_map(|timers| Command::Expire(Expire { timers })),
+    ]
+    .boxed()
+}
+
+fn request() -> BoxedStrategy<RequestKey> {
+    (text(), fingerprint()).prop_map(|(id, body)| RequestKey { id, body }).boxed()
+}
+
+/// Any command and who asked for it.
+pub fn envelope() -> BoxedStrategy<Envelope> {
+    (text(), of(request()), of(text()), command())
+        .prop_map(|(principal, request, traceparent, command)| Envelope {
+            principal,
+            request,
+            traceparent,
+            command,
+        })
+        .boxed()
+}
+
+/// Any entry of a few commands.
+pub fn entry() -> BoxedStrategy<Entry> {
+    (millis(), vec(envelope(), 0..5))
+        .prop_map(|(proposed_at, commands)| Entry { proposed_at, commands })
+        .boxed()
+}
+
+fn state() -> BoxedStrategy<State> {
+    any_of::<State>().boxed()
+}
+
+fn in_flight() -> BoxedStrategy<InFlight> {
+    prop_oneof![
+        Just(InFlight::No),
+        millis().prop_map(|until| InFlight::Yes { until }),
+        millis().prop_map(|until| InFlight::Possible { until }),
+    ]
+    .boxed()
+}
+
+fn kept_answer() -> BoxedStrategy<KeptAnswer> {
+    (request(), millis(), any_of::<Effect>(), sequence(), sequence(), state(), in_flight())
+        .prop_map(|(request, at, effect, generation, version, state, in_flight)| KeptAnswer {
+            request,
+            at,
+            effect,
+            generation,
+            version,
+            state,
+            in_flight,
+        })
+        .boxed()
+}
+
+/// Any record of a timer.
+pub fn timer() -> BoxedStrategy<Timer> {
+    let names = (key(), sequence(), sequence(), state(), definition(), of(fingerprint()), of(text()));
+    let counts = (small(), small(), small(), any::<bool>());
+    let times = (of(millis()), of(millis()), of(millis()), millis(), millis(), of(millis()), of(millis()));
+    let rest = (of(last_error()), in_flight(), vec(kept_answer(), 0..4));
+    (names, counts, times, rest)
+        .prop_map(|(names, counts, times, rest)| {
+            let (key, generation, version, state, definition, fingerprint, traceparent) = names;
+            let (attempts, attempts_forgiven, deferrals, manual) = counts;
+            let (next_attempt_at, position, first_attempt_at, created_at, updated_at, executed_at, purge_at) =
+                times;
+            let (last_error, in_flight, answers) = rest;
+            Timer {
+                key,
+                generation,
+                version,
+                state,
+                definition,
+                fingerprint,
+                next_attempt_at,
+                position,
+                attempts,
+                attempts_forgiven,
+                first_attempt_at,
+                deferrals,
+                manual,
+                created_at,
+                updated_at,
+                executed_at,
+                last_error,
+                in_flight,
+                answers,
+                purge_at,
+                traceparent,
+            }
+        })
+        .boxed()
+}
+
+fn session() -> BoxedStrategy<Session> {
+    let predecessor = prop_oneof![
+        Just(Predecessor::None),
+        Just(Predecessor::Lost),
+        open_attempts().prop_map(Predecessor::HandedOver),
+    ];
+    let lost = (number(), millis(), millis()).prop_map(|(session, opened_at, since)| Lost {
+        session,
+        opened_at,
+        since,
+    });
+    (number(), number(), millis(), predecessor, of(lost), of(open_attempts()))
+        .prop_map(|(number, node, opened_at, predecessor, lost, handed_over)| Session {
+            number,
+            node: NodeId(node),
+            opened_at,
+            predecessor,
+            lost,
+            handed_over,
+        })
+        .boxed()
+}
+
+/// Any shard's state.
+pub fn shard_state() -> BoxedStrategy<ShardState> {
+    (millis(), millis(), of(session()), any::<[u64; 6]>())
+        .prop_map(|(last_time, cursor, session, counts)| ShardState { last_time, cursor, session, counts })
+        .boxed()
+}
