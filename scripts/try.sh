@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$REPO"
 
 LISTEN="${LISTEN:-127.0.0.1:8080}"
-"$REPO/scripts/build.sh" build -p node --no-default-features
-. "$REPO/scripts/first-timer.sh"
-first_timer "$LISTEN"
+"$REPO/scripts/build.sh" build -p node -p cli --no-default-features
+say "a receiver for its callbacks, in another terminal:  $BIN/timerctl listen --port 9000"
 exec "$BIN/timerd" dev --listen "$LISTEN" "$@"
