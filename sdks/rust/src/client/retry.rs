@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(bounds(1), (50, 100));
         assert_eq!(bounds(2), (100, 200));
         assert_eq!(bounds(3), (200, 400));
-        assert_eq!(bounds(100), (2500, 5000));
+        assert_eq!(bounds(100), (2500, 4999));
     }
 
     #[test]
