@@ -1,6 +1,8 @@
 //! The one table of all settings: key, kind with bounds, default, and what it is for. `docs/configuration.md`
 //! is made from it, unknown keys are found by it, and every value comes from it unless a layer says otherwise.
 
+use timer_core::limits::CLOCK_OFFSET_MAX;
+
 use super::kind::{Kind, Value};
 
 /// One setting.
@@ -281,10 +283,11 @@ pub const KEYS: &[Key] = &[
     number(
         "clock.offset_max_ms",
         1,
-        60 * SECOND_MS,
-        250,
+        CLOCK_OFFSET_MAX.0,
+        CLOCK_OFFSET_MAX.0,
         "How far this node's clock may be ahead of the \
-        quorum's median. Beyond it the node leads no shard: a timer is never early by more than this.",
+        quorum's median. Beyond it the node leads no shard: a timer is never early by more than this. It can be \
+         less than the default, not more: the replicated rules count on that.",
     ),
     text(
         "auth.mode",

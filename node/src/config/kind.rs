@@ -141,9 +141,8 @@ impl Kind {
     }
 
     fn read_list(self, texts: Vec<String>) -> Result<Value, String> {
-        let fits = |text: &String| match self {
-            Self::Peers => Peer::parse(text).is_some(),
-            _ => address_rule_fits(text),
+        let fits = |text: &String| {
+            if self == Self::Peers { Peer::parse(text).is_some() } else { address_rule_fits(text) }
         };
         match texts.iter().find(|text| !fits(text)) {
             Some(bad) => Err(format!("{bad:?} in the list")),

@@ -13,7 +13,7 @@ use super::nearest::nearest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// The setting's key.
-    pub key: &'static str,
+    pub key: String,
     /// Its value, written as in an environment variable.
     pub value: String,
     /// The flag, for messages.
@@ -45,31 +45,23 @@ impl Values {
     }
 
     pub(super) fn number(&self, path: &str) -> u64 {
-        match self.get(path).0 {
-            Value::Number(n) => *n,
-            other => unreachable!("{path} is a number, not {other:?}"),
-        }
+        let Value::Number(n) = self.get(path).0 else { unreachable!("{path} is a number") };
+        *n
     }
 
     pub(super) fn text(&self, path: &str) -> &str {
-        match self.get(path).0 {
-            Value::Text(text) => text,
-            other => unreachable!("{path} is a text, not {other:?}"),
-        }
+        let Value::Text(text) = self.get(path).0 else { unreachable!("{path} is a text") };
+        text
     }
 
     pub(super) fn address(&self, path: &str) -> SocketAddr {
-        match self.get(path).0 {
-            Value::Address(address) => *address,
-            other => unreachable!("{path} is an address, not {other:?}"),
-        }
+        let Value::Address(address) = self.get(path).0 else { unreachable!("{path} is an address") };
+        *address
     }
 
     pub(super) fn list(&self, path: &str) -> &[String] {
-        match self.get(path).0 {
-            Value::List(items) => items,
-            other => unreachable!("{path} is a list, not {other:?}"),
-        }
+        let Value::List(items) = self.get(path).0 else { unreachable!("{path} is a list") };
+        items
     }
 
     /// Takes `raw` for `key`, or notes the fault and leaves the value of the layers below.
@@ -124,7 +116,7 @@ impl Values {
                 Some(key) => self.take(key, &Raw::Untyped(value.clone()), origin, faults),
                 None => faults.push(ConfigFault::UnknownKey {
                     origin,
-                    key: (*key).into(),
+                    key: key.clone(),
                     nearest: nearest(key, KEYS.iter().map(|k| k.path)),
                 }),
             }

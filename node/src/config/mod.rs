@@ -7,6 +7,9 @@ mod file;
 mod kind;
 mod layers;
 mod nearest;
+#[cfg(test)]
+mod published_tests;
+#[cfg(test)]
 mod reference;
 mod rules;
 pub mod settings;
@@ -20,7 +23,6 @@ pub use defaults::{Default, KEYS, Key};
 pub use fault::{ConfigFault, Origin, Setting};
 pub use kind::{Kind, Raw, Value};
 pub use layers::{Override, Values};
-pub use reference::reference;
 pub use settings::{
     AuthMode, AuthSettings, ClockSettings, ClusterSettings, DeliverySettings, HttpSettings, LogFormat,
     LogSettings, NodeSettings, Peer, PeerSettings, RaftSettings, Settings, StorageSettings,

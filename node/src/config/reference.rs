@@ -7,7 +7,7 @@ use super::kind::Kind;
 use super::show;
 
 const HEAD: &str = "\
-<!-- Made from node/src/config/defaults.rs: `timerd config reference > docs/configuration.md`. A test holds the two together. -->
+<!-- Made from node/src/config/defaults.rs: `UPDATE_DOCS=1 cargo test -p node config`. A test holds the two together. -->
 # Configuration of timerd
 
 Settings come in layers, each of which replaces values of those before it, lists whole:
@@ -15,17 +15,16 @@ Settings come in layers, each of which replaces values of those before it, lists
 1. the defaults below;
 2. TOML files, in the order in which they are named (`timerd serve --config a.toml --config b.toml`);
 3. environment variables: `TIMERD_`, the section, two underscores, the key, all in capitals. `TIMERD_HTTP__LISTEN` sets `http.listen`. Lists are separated by commas;
-4. flags.
+4. flags of the command, where it has one for a setting.
 
 A key that nobody knows is an error, not a comment: the node does not start, and names the file, the line and the key that was probably meant. `timerd config check` prints every fault at once;
 `timerd config show` prints the effective settings with where each came from. Times are in milliseconds and sizes in bytes, as the names say.
 
-Variables without two underscores that Kubernetes makes for a Service called `timerd` (`TIMERD_SERVICE_HOST`, `TIMERD_PORT`, …) are ignored.
+Examples for each kind of environment are in `config/`. Variables without two underscores that Kubernetes makes for a Service called `timerd` (`TIMERD_SERVICE_HOST`, `TIMERD_PORT`, …) are ignored.
 ";
 
 /// The documentation of all settings, in Markdown.
-#[must_use]
-pub fn reference() -> String {
+pub(super) fn reference() -> String {
     let mut out = String::from(HEAD);
     let mut section = "";
     for key in KEYS {

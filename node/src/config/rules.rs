@@ -104,7 +104,7 @@ fn members(report: &mut Report<'_>, settings: &Settings) {
         ),
         Some(_) => {}
     }
-    if peers.len() % 2 == 0 {
+    if peers.len().is_multiple_of(2) {
         report.warnings.push(format!(
             "cluster.peers has {} members: an even number survives no more failures than one fewer",
             peers.len()

@@ -214,12 +214,10 @@ impl Settings {
         let name = values.text("node.name");
         let http_listen = values.address("http.listen");
         let peer_listen = values.address("peer.listen");
-        let listed = values.list("cluster.peers").iter().filter_map(|p| Peer::parse(p)).collect();
+        let listed: Vec<Peer> = values.list("cluster.peers").iter().filter_map(|p| Peer::parse(p)).collect();
         let advertise = advertised_peer(values.text("peer.advertise"), name, &listed, peer_listen);
-        let peers = match listed {
-            none if none.is_empty() => vec![Peer { name: name.into(), address: advertise.clone() }],
-            some => some,
-        };
+        let alone = || vec![Peer { name: name.into(), address: advertise.clone() }];
+        let peers = if listed.is_empty() { alone() } else { listed };
         Self {
             node: NodeSettings { name: name.into(), data_dir: values.text("node.data_dir").into() },
             http: HttpSettings {
@@ -294,7 +292,7 @@ fn advertised_url(configured: &str, listen: SocketAddr) -> String {
 }
 
 /// What is written out, else this node's entry in the list of peers, else where it listens.
-fn advertised_peer(configured: &str, name: &str, peers: &Vec<Peer>, listen: SocketAddr) -> String {
+fn advertised_peer(configured: &str, name: &str, peers: &[Peer], listen: SocketAddr) -> String {
     if !configured.is_empty() {
         return configured.into();
     }
