@@ -36,7 +36,7 @@ use super::{conditional, ids};
 /// The header that marks an answer as that of an earlier request with the same `Idempotency-Key`.
 const REPLAYED: &str = "idempotency-replayed";
 
-/// Query parameters of changes that meet a timer which is there.
+/// Query parameters of changes that take a definition out of force.
 const CONDITIONS: [&str; 2] = [IF_GENERATION, IF_IN_FLIGHT];
 
 /// A request to change one timer, before its body is read.

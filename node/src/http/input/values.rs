@@ -9,7 +9,7 @@ use super::faults::Fault;
 use super::json;
 use super::reader::quote;
 use crate::http::duration;
-use crate::rfc3339;
+use crate::rfc3339::{self, Rfc3339Fault};
 
 /// A string.
 ///
@@ -82,7 +82,16 @@ pub fn span(raw: &RawValue, min: Span, max: Span) -> Result<Span, Fault> {
 /// A point in time.
 ///
 /// # Errors
-/// When it is not RFC 3339.
+/// When it is not RFC 3339, or later than it can write.
 pub fn instant(raw: &RawValue) -> Result<Millis, Fault> {
-    rfc3339::parse(&string(raw)?).map_err(|fault| Fault::schema(fault.to_string()))
+    rfc3339::parse(&string(raw)?).map_err(|fault| match fault {
+        Rfc3339Fault::OutOfRange => Fault::limit(fault.to_string()),
+        Rfc3339Fault::Syntax
+        | Rfc3339Fault::NoOffset
+        | Rfc3339Fault::ImpossibleOffset
+        | Rfc3339Fault::ImpossibleDate(..)
+        | Rfc3339Fault::ImpossibleMonth(_)
+        | Rfc3339Fault::ImpossibleTime
+        | Rfc3339Fault::LeapSecond => Fault::schema(fault.to_string()),
+    })
 }

@@ -1,0 +1,12 @@
+//! The REST API held against its contract, on the real rules of timers and a cluster that is a map.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test ends by a panic")]
+
+mod conditions;
+mod errors;
+mod ids;
+mod input;
+mod operations;
+mod repetition;
+mod server;
+mod support;
+mod times;
