@@ -6,7 +6,6 @@ use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
 use serde_json::{Map, Value};
-use timer_core::time::Millis;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, JsonFields, Writer};
@@ -18,6 +17,7 @@ use tracing_subscriber::{EnvFilter, fmt as subscriber_fmt};
 
 use crate::config::settings::{LogFormat, LogSettings};
 use crate::environment::{Clock as _, SystemClock};
+use crate::rfc3339;
 
 /// Bytes of one field of a line; the rest is cut off.
 const FIELD_BYTES_MAX: usize = 8 * 1024;
@@ -58,24 +58,8 @@ struct WallClock;
 
 impl FormatTime for WallClock {
     fn format_time(&self, w: &mut Writer<'_>) -> fmt::Result {
-        w.write_str(&rfc3339(SystemClock.now()))
+        w.write_str(&rfc3339::format(SystemClock.now()))
     }
-}
-
-fn rfc3339(at: Millis) -> String {
-    let nanos = i128::from(at.0.min(Millis::MAX.0)) * 1_000_000;
-    let t =
-        time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        t.year(),
-        u8::from(t.month()),
-        t.day(),
-        t.hour(),
-        t.minute(),
-        t.second(),
-        t.millisecond()
-    )
 }
 
 struct JsonLines;
@@ -107,7 +91,7 @@ where
         write!(
             w,
             "{{\"ts\":\"{}\",\"level\":\"{}\",\"target\":{},\"message\":{message}",
-            rfc3339(SystemClock.now()),
+            rfc3339::format(SystemClock.now()),
             metadata.level().as_str().to_ascii_lowercase(),
             Value::from(metadata.target()),
         )?;

@@ -117,10 +117,3 @@ fn the_filter_decides_and_a_bad_one_is_refused() {
     let error = subscriber(&bad, io::sink, false).err().unwrap();
     assert!(error.contains("log.filter") && error.contains("loudest"), "{error}");
 }
-
-#[test]
-fn times_have_three_digits_of_fraction() {
-    assert_eq!(rfc3339(Millis(0)), "1970-01-01T00:00:00.000Z");
-    assert_eq!(rfc3339(Millis(1_709_210_096_007)), "2024-02-29T12:34:56.007Z");
-    assert_eq!(rfc3339(Millis(u64::MAX)), "9999-12-31T23:59:59.999Z");
-}
