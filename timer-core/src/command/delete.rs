@@ -71,7 +71,7 @@ mod tests {
     use crate::command::AttemptResult;
     use crate::definition::Payload;
     use crate::ids::Sequence;
-    use crate::limits::RETENTION;
+    use crate::limits::{CLOCK_OFFSET_MAX, RETENTION};
     use crate::testing::{START, Shard, delete, done, fence, put, refused};
     use crate::time::Millis;
     use crate::timer::InFlight;
@@ -98,7 +98,7 @@ mod tests {
         let generation = done(shard.run(START, put("a", START))).timer.generation;
         let fenced = Delete { fence: fence(1, Some((generation, START + 9))), ..delete("a") };
         let first = done(shard.run(START + 1, fenced));
-        assert_eq!(first.in_flight, InFlight::Yes { until: Millis(START + 9) });
+        assert_eq!(first.in_flight, InFlight::Yes { until: Millis(START + 9) + CLOCK_OFFSET_MAX });
         let again = done(shard.run(START + 1000, delete("a")));
         assert_eq!((again.effect, again.in_flight), (Effect::AlreadyCancelled, first.in_flight));
         assert_eq!(*shard.timer("a"), first.timer);
@@ -174,8 +174,9 @@ mod tests {
             fence: fence(1, Some((generation, START + 9))),
             ..delete("a")
         };
-        let sent = InFlight::Yes { until: Millis(START + 9) };
+        let sent = InFlight::Yes { until: Millis(START + 9) + CLOCK_OFFSET_MAX };
         assert_eq!(refused(shard.run(START + 8, delete.clone())), Refusal::AttemptInFlight(sent));
-        assert_eq!(done(shard.run(START + 9, delete)).in_flight, InFlight::No);
+        let over = START + 9 + CLOCK_OFFSET_MAX.0;
+        assert_eq!(done(shard.run(over, delete)).in_flight, InFlight::No);
     }
 }

@@ -9,6 +9,9 @@
 //! - leaders that vanished: whatever was due when the session after them was opened may have been sent until
 //!   then, and is over a callback time-out later.
 //! - the record itself: what an earlier delete or replace of the same id had found, while it lasts.
+//!
+//! Every end that is found here has [`CLOCK_OFFSET_MAX`] on top: the next leader's clock may be ahead of the
+//! one by which the time-out was set.
 
 use crate::command::Fence;
 use crate::limits::CLOCK_OFFSET_MAX;
@@ -40,7 +43,7 @@ pub fn in_flight(session: Option<&Session>, timer: &Timer, fence: Option<Fence>,
 /// What the dispatcher of the open session had on its way. An attempt of an older generation counts too: the
 /// answer is about all of them.
 fn of_fence(fence: Fence) -> InFlight {
-    fence.attempt.map_or(InFlight::No, |(_, until)| InFlight::Yes { until })
+    fence.attempt.map_or(InFlight::No, |(_, until)| InFlight::Yes { until: until + CLOCK_OFFSET_MAX })
 }
 
 /// What the open session may have on its way when its dispatcher was not asked: the command comes from a new
@@ -61,7 +64,8 @@ fn of_list(attempts: &[OpenAttempt], timer: &Timer) -> InFlight {
     let open = attempts.iter().filter(|open| {
         open.generation == timer.generation && open.attempt >= timer.next_attempt() && open.key == timer.key
     });
-    open.map(|open| open.until).max().map_or(InFlight::No, |until| InFlight::Yes { until })
+    let until = open.map(|open| open.until + CLOCK_OFFSET_MAX).max();
+    until.map_or(InFlight::No, |until| InFlight::Yes { until })
 }
 
 /// What leaders that vanished may have sent.
@@ -209,7 +213,7 @@ mod tests {
         let attempts = vec![open_attempt("a", generation, 1, START + 700)];
         shard.run(START + 100, HandOver { session: 1, attempts });
         shard.run(START + 200, open(2));
-        assert_eq!(cancel(&mut shard, START + 300, "a", 5), yes(START + 700));
+        assert_eq!(cancel(&mut shard, START + 300, "a", 5), yes(START + 700 + OFFSET));
         assert_eq!(cancel(&mut shard, START + 300, "b", 5), InFlight::No);
     }
 
@@ -224,7 +228,7 @@ mod tests {
             if answered {
                 shard.outcome(START + 300, "a", failed(START + 300));
             }
-            let at = if answered { START + 301 } else { START + 700 };
+            let at = if answered { START + 301 } else { START + 700 + OFFSET };
             assert_eq!(cancel(&mut shard, at, "a", 4), InFlight::No);
         }
     }
@@ -248,7 +252,7 @@ mod tests {
         shard.run(START, put("b", START));
         let attempts = vec![open_attempt("a", generation, 1, START + 700)];
         shard.run(START + 100, HandOver { session: 1, attempts });
-        assert_eq!(cancel(&mut shard, START + 300, "a", 0), yes(START + 700));
+        assert_eq!(cancel(&mut shard, START + 300, "a", 0), yes(START + 700 + OFFSET));
         assert_eq!(cancel(&mut shard, START + 300, "b", 0), InFlight::No);
     }
 
@@ -266,10 +270,10 @@ mod tests {
         let sent = fence(1, Some((generation, START + 700)));
         done(shard.run(START + 1, Put { fence: sent, ..put("a", START + 5000) }));
         let later = Patch { execute_at: Some(Millis(START + 6000)), ..patch("a") };
-        assert_eq!(done(shard.run(START + 2, later)).in_flight, yes(START + 700));
-        assert_eq!(cancel(&mut shard, START + 3, "a", 1), yes(START + 700));
-        assert_eq!(done(shard.run(START + 4, put("a", START + 9000))).in_flight, yes(START + 700));
-        assert_eq!(cancel(&mut shard, START + 700, "a", 1), InFlight::No);
+        assert_eq!(done(shard.run(START + 2, later)).in_flight, yes(START + 700 + OFFSET));
+        assert_eq!(cancel(&mut shard, START + 3, "a", 1), yes(START + 700 + OFFSET));
+        assert_eq!(done(shard.run(START + 4, put("a", START + 9000))).in_flight, yes(START + 700 + OFFSET));
+        assert_eq!(cancel(&mut shard, START + 700 + OFFSET, "a", 1), InFlight::No);
     }
 
     #[test]

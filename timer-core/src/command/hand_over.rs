@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::command::Reply;
+use crate::limits::CLOCK_OFFSET_MAX;
 use crate::shard_state::{OpenAttempt, Predecessor, ShardState};
 
 /// The last command of a leader that leaves in order.
@@ -28,7 +29,8 @@ pub(crate) fn apply(state: &mut ShardState, hand_over: &HandOver) -> Reply {
         if let Predecessor::HandedOver(taken_over) = &session.predecessor {
             let name = |open: &OpenAttempt| (open.generation, open.attempt, open.key.clone());
             let named: BTreeSet<_> = hand_over.attempts.iter().map(name).collect();
-            let open = |open: &&OpenAttempt| open.until > now && !named.contains(&name(open));
+            let open =
+                |open: &&OpenAttempt| open.until + CLOCK_OFFSET_MAX > now && !named.contains(&name(open));
             attempts.extend(taken_over.iter().filter(open).cloned());
         }
         session.handed_over = Some(attempts);
@@ -65,11 +67,11 @@ mod tests {
     #[test]
     fn what_was_taken_over_and_may_still_arrive_is_handed_on() {
         let mut shard = Shard::new();
-        let (a, b, c) = (attempt("a", START + 50), attempt("b", START + 60), attempt("c", START + 10));
+        let (a, b, c) = (attempt("a", START + 11), attempt("b", START + 60), attempt("c", START + 10));
         let later = OpenAttempt { until: Millis(START + 70), ..b.clone() };
         shard.run(START, HandOver { session: 1, attempts: vec![a.clone(), b, c] });
         shard.run(START + 1, open(2));
-        shard.run(START + 10, HandOver { session: 3, attempts: vec![later.clone()] });
+        shard.run(START + 10 + CLOCK_OFFSET_MAX.0, HandOver { session: 3, attempts: vec![later.clone()] });
         assert_eq!(handed_over(&shard), Some(vec![later, a]), "b as named, a kept, c over");
     }
 }

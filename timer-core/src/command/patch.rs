@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::definition::{BodyMode, LatePolicy};
     use crate::ids::Sequence;
+    use crate::limits::CLOCK_OFFSET_MAX;
     use crate::testing::{START, Shard, definition, delete, done, failed, fence, patch, put, refused};
     use crate::timer::{InFlight, State};
 
@@ -297,7 +298,7 @@ mod tests {
         let labels = Patch { labels: label, fence, precondition: precondition.clone(), ..patch("a") };
         assert_eq!(done(shard.run(START + 1, labels)).effect, Effect::Patched);
         let later = Patch { execute_at: Some(Millis(START + 99)), fence, ..patch("a") };
-        let sent = InFlight::Yes { until: Millis(START + 9) };
+        let sent = InFlight::Yes { until: Millis(START + 9) + CLOCK_OFFSET_MAX };
         let refusing = Patch { precondition, ..later.clone() };
         assert_eq!(refused(shard.run(START + 1, refusing)), Refusal::AttemptInFlight(sent));
         assert_eq!(done(shard.run(START + 1, later)).in_flight, sent);

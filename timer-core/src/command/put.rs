@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::command::{AttemptResult, Patch};
     use crate::ids::Sequence;
-    use crate::limits::{KEPT_ANSWER_AGE_MAX, KEPT_ANSWERS_MAX};
+    use crate::limits::{CLOCK_OFFSET_MAX, KEPT_ANSWER_AGE_MAX, KEPT_ANSWERS_MAX};
     use crate::testing::{START, Shard, delete, done, envelope, failed, fence, patch, put, refused};
     use crate::time::Millis;
 
@@ -261,7 +261,7 @@ mod tests {
             precondition: Precondition { nothing_in_flight: true, ..Precondition::default() },
             ..fenced.clone()
         };
-        let sent = InFlight::Yes { until: Millis(until) };
+        let sent = InFlight::Yes { until: Millis(until) + CLOCK_OFFSET_MAX };
         assert_eq!(refused(shard.run(START + 1, refusing)), Refusal::AttemptInFlight(sent));
         assert_eq!(shard.timer("a").generation, generation);
         assert_eq!(done(shard.run(START + 1, fenced)).in_flight, sent);

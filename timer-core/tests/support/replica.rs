@@ -1,0 +1,99 @@
+//! A replica: a store that writes what an overlay changed, keeps the indexes of a real one, and checks what must
+//! hold after every batch. And what a leader's dispatcher learns from notices.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use timer_core::command::{Entry, Notice, Reply};
+use timer_core::ids::{Sequence, TimerKey};
+use timer_core::shard_state::ShardState;
+use timer_core::tables::{Overlay, Tables, apply, index_keys};
+use timer_core::time::Millis;
+use timer_core::timer::{State, Timer};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store(pub BTreeMap<TimerKey, Timer>);
+
+impl Tables for Store {
+    type Error = Infallible;
+
+    fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Infallible> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replica {
+    pub store: Store,
+    pub state: ShardState,
+    wheel: BTreeMap<(Millis, Sequence), TimerKey>,
+    expiry: BTreeMap<(Millis, Sequence), TimerKey>,
+    /// What a dispatcher that has heard every notice would call, and when.
+    dispatcher: BTreeMap<(TimerKey, Sequence), Millis>,
+}
+
+impl Replica {
+    /// Applies `entries` as one batch.
+    pub fn apply(&mut self, entries: &[(u64, Entry)]) -> Vec<Reply> {
+        let before = self.state.clone();
+        let mut overlay = Overlay::new(&self.store, self.state.clone());
+        let mut replies = Vec::new();
+        for (index, entry) in entries {
+            let Ok(mut more) = apply(&mut overlay, *index, entry);
+            assert_eq!(more.len(), entry.commands.len(), "a reply for every command");
+            replies.append(&mut more);
+        }
+        let changes = overlay.into_changes();
+        for change in changes.timers {
+            assert_eq!(change.before.as_ref(), self.store.0.get(&change.key), "before is what is stored");
+            let (old, new) = (index_keys(change.before.as_ref()), index_keys(change.after.as_ref()));
+            // All that goes, then all that comes, as a write batch does it.
+            for (table, old, new) in
+                [(&mut self.wheel, old.wheel, new.wheel), (&mut self.expiry, old.expiry, new.expiry)]
+            {
+                assert!(old.is_none_or(|at| table.remove(&at).is_some()), "an index key that is not there");
+                let taken = new.is_some_and(|at| table.insert(at, change.key.clone()).is_some());
+                assert!(!taken, "an index key that another timer has");
+            }
+            match change.after {
+                Some(timer) => self.store.0.insert(change.key, timer),
+                None => self.store.0.remove(&change.key),
+            };
+        }
+        for notice in changes.notices {
+            match notice {
+                Notice::Scheduled { key, position, generation } => {
+                    self.dispatcher.insert((key, generation), position);
+                }
+                Notice::Unscheduled { key, generation } => {
+                    self.dispatcher.remove(&(key, generation));
+                }
+            }
+        }
+        self.state = changes.state;
+        self.check(&before);
+        replies
+    }
+
+    fn check(&self, before: &ShardState) {
+        assert!(self.state.last_time >= before.last_time, "time went back");
+        assert!(self.state.cursor >= before.cursor, "the cursor went back");
+        let (mut counts, mut wheel, mut expiry, mut due) =
+            ([0; State::ALL.len()], BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for (key, timer) in &self.store.0 {
+            timer.check();
+            assert_eq!(*key, timer.key);
+            counts[timer.state as usize] += 1;
+            let keys = index_keys(Some(timer));
+            wheel.extend(keys.wheel.map(|at| (at, key.clone())));
+            expiry.extend(keys.expiry.map(|at| (at, key.clone())));
+            if let Some(position) = timer.position {
+                assert!(position >= self.state.cursor, "{key} is below the cursor");
+                due.insert((key.clone(), timer.generation), position);
+            }
+        }
+        assert_eq!(self.state.counts, counts, "kept counts");
+        assert_eq!((&self.wheel, &self.expiry), (&wheel, &expiry), "indexes");
+        assert_eq!(self.dispatcher, due, "what the dispatcher knows");
+    }
+}
