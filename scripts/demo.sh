@@ -110,7 +110,7 @@ show_new() {
     while IFS= read -r -u 5 line; do
         n="$(sed -n 's/.*"id":"demo-\([0-9]*\)".*/\1/p' <<<"$line")"
         at="$(sed -n 's/.*"receivedAtMs":\([0-9]*\).*/\1/p' <<<"$line")"
-        [ -n "$n" ] && [ -n "$at" ] || continue
+        if [ -z "$n" ] || [ -z "$at" ]; then continue; fi
         late=$((at - $(due_ms "$n")))
         if [ -n "${first_late[$n]:-}" ]; then
             repeated=$((repeated + 1))

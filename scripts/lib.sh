@@ -1,6 +1,6 @@
 # What the scripts share: where the build goes, how they speak, and how long something took.
 # Sourced, never run. Needs bash; uses nothing that Debian's base system lacks.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 REPO="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/durable-timer"
