@@ -234,6 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn a_handed_over_attempt_that_names_the_next_time_is_not_on_its_way() {
+        let mut shard = Shard::new();
+        let generation = done(shard.run(START, put("a", START))).timer.generation;
+        let attempts = vec![open_attempt("a", generation, 1, START + 700)];
+        shard.run(START + 100, HandOver { session: 1, attempts });
+        shard.run(START + 200, open(2));
+        let execute_at = Millis(START + 9000);
+        shard.outcome(START + 300, "a", AttemptResult::DeliveredNext { execute_at, payload: None });
+        assert_eq!(cancel(&mut shard, START + 301, "a", 4), InFlight::No);
+    }
+
+    #[test]
     fn before_a_new_leader_has_opened_its_session_whatever_is_due_is_possible() {
         let mut shard = Shard::new();
         for (id, due) in [("a", START), ("b", START + 10 + OFFSET), ("c", START + 11 + OFFSET)] {
