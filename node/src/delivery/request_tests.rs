@@ -1,0 +1,1 @@
+//! The request of an attempt, to the byte.

@@ -1,0 +1,269 @@
+//! Makes one attempt: sends the request, reads the answer within the time-out, and says what came of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, response};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use timer_core::command::AttemptResult;
+use timer_core::time::Millis;
+use tokio::time::Instant;
+
+use super::answer::{self, ANSWER_BYTES_MAX, Body};
+use super::connector::{Connector, Origin, Resolve, SystemResolver};
+use super::failure::{self, Failure};
+use super::guard::AddressPolicy;
+use super::{Attempt, Report, request};
+use crate::environment::Clock;
+
+type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
+
+/// How connections are made and kept.
+#[derive(Clone, Debug)]
+pub struct SenderSettings {
+    /// Bounds connecting to one address; the callback's own time-out bounds the whole attempt. Default 5 s.
+    pub connect_timeout: Duration,
+    /// For how long a connection without a request is kept. Default 5 s.
+    ///
+    /// `idle_timeout + connection_age_max < 30 s`, so that a name is resolved again within that time.
+    pub idle_timeout: Duration,
+    /// For how long a connection takes requests at most. Default 20 s.
+    pub connection_age_max: Duration,
+    /// Connections without a request that are kept per scheme, host and port. Default 256.
+    pub idle_per_destination_max: usize,
+    /// Turns names into addresses. Default: the operating system.
+    pub resolver: Arc<dyn Resolve>,
+    /// The certificate authorities that are trusted. `None`, the default: the operating system's.
+    pub roots: Option<RootCertStore>,
+}
+
+impl Default for SenderSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            connection_age_max: Duration::from_secs(20),
+            idle_per_destination_max: 256,
+            resolver: Arc::new(SystemResolver),
+            roots: None,
+        }
+    }
+}
+
+/// Why callbacks can't be sent at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SenderError {
+    /// TLS can't be set up.
+    #[error("TLS for callbacks can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Makes attempts. One for a whole node: it holds the pool of connections.
+#[derive(Debug)]
+pub struct Sender {
+    clock: Arc<dyn Clock>,
+    pooled: HttpClient,
+    /// Keeps nothing: for the second try after a pooled connection turned out to be gone.
+    fresh: HttpClient,
+}
+
+impl Sender {
+    /// A sender whose callbacks may go where `policy` lets them.
+    ///
+    /// Without any certificate authority of the operating system it only warns: callbacks over plain HTTP
+    /// work all the same, and those over TLS fail with what is missing.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(
+        policy: AddressPolicy,
+        clock: Arc<dyn Clock>,
+        settings: SenderSettings,
+    ) -> Result<Self, SenderError> {
+        let connector = Connector::new(
+            policy,
+            settings.resolver.clone(),
+            settings.connect_timeout,
+            settings.connection_age_max,
+        );
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(settings.roots.clone())?)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector);
+        let client = |idle_max: usize| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(settings.idle_timeout)
+                .pool_max_idle_per_host(idle_max)
+                .build(connector.clone())
+        };
+        Ok(Self { clock, pooled: client(settings.idle_per_destination_max), fresh: client(0) })
+    }
+
+    /// Makes one attempt. It takes at most the callback's time-out, from resolving the name to the last byte
+    /// of the answer; whatever goes wrong is part of the report.
+    pub async fn send(&self, attempt: &Attempt) -> Report {
+        let started_at = self.clock.now();
+        let timeout = Duration::from_millis(attempt.timer.definition.callback.timeout.0);
+        let exchange =
+            Exchange { sender: self, attempt, started_at, timeout, deadline: Instant::now() + timeout };
+        let result = match exchange.head().await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let body = exchange.body(body).await;
+                self.meaning(attempt, &head, body)
+            }
+            Err(failure) => failure.result(None, self.clock.now()),
+        };
+        Report { result, started_at, finished_at: self.clock.now() }
+    }
+
+    fn meaning(&self, attempt: &Attempt, head: &response::Parts, body: Body) -> AttemptResult {
+        answer::meaning(head, body, &attempt.timer.definition.retry.dead_on, self.clock.now())
+    }
+}
+
+/// One attempt under way.
+struct Exchange<'a> {
+    sender: &'a Sender,
+    attempt: &'a Attempt,
+    started_at: Millis,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Exchange<'_> {
+    /// Sends the request and gives the answer without its body.
+    async fn head(&self) -> Result<Response<Incoming>, Failure> {
+        let (request, connection) = self.request()?;
+        match self.try_on(&self.sender.pooled, request, &connection).await? {
+            Ok(response) => Ok(response),
+            Err(error) if is_stale(&error) => {
+                // The peer closed a connection that lay in the pool: that is no attempt, but ours to repair.
+                let (request, connection) = self.request()?;
+                let second = self.try_on(&self.sender.fresh, request, &connection).await?;
+                second.map_err(|error| Failure::of_client(&error))
+            }
+            Err(error) => Err(Failure::of_client(&error)),
+        }
+    }
+
+    fn request(&self) -> Result<(Request<Full<Bytes>>, CaptureConnection), Failure> {
+        let mut request =
+            request::request(self.attempt, self.started_at).map_err(|fault| Failure::invalid(&fault))?;
+        let connection = capture_connection(&mut request);
+        Ok((request, connection))
+    }
+
+    /// The outer error is final.
+    async fn try_on(
+        &self,
+        client: &HttpClient,
+        request: Request<Full<Bytes>>,
+        connection: &CaptureConnection,
+    ) -> Result<Result<Response<Incoming>, legacy::Error>, Failure> {
+        let result = match tokio::time::timeout_at(self.deadline, client.request(request)).await {
+            Ok(result) => result,
+            Err(_) => return Err(Failure::timed_out(self.timeout, &awaited(connection))),
+        };
+        if let Ok(response) = &result {
+            retire(response, connection);
+        }
+        Ok(result)
+    }
+
+    /// Reads the body to its end or to its bound.
+    async fn body(&self, body: Incoming) -> Body {
+        match tokio::time::timeout_at(self.deadline, read(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => Body::Broken(Failure::broken_body(&error)),
+            Err(_) => Body::Broken(Failure::timed_out(self.timeout, "the answer began, but did not end")),
+        }
+    }
+}
+
+/// What was missing when the time-out passed.
+fn awaited(connection: &CaptureConnection) -> String {
+    match connection.connection_metadata().as_ref() {
+        Some(connected) => {
+            let mut extras = http::Extensions::new();
+            connected.get_extras(&mut extras);
+            let address = extras.get::<Origin>().map(|origin| format!(" to {}", origin.address));
+            format!("connected{}, but no answer", address.unwrap_or_default())
+        }
+        None => "no connection".to_owned(),
+    }
+}
+
+/// Marks the connection as one that works, or takes it out of the pool when it has grown old.
+fn retire(response: &Response<Incoming>, connection: &CaptureConnection) {
+    let Some(origin) = response.extensions().get::<Origin>() else { return };
+    origin.served.store(true, Ordering::Relaxed);
+    if Instant::now() >= origin.retire_at
+        && let Some(connected) = connection.connection_metadata().as_ref()
+    {
+        connected.poison();
+    }
+}
+
+/// Whether a connection that had brought answers before was gone when the request was written to it.
+fn is_stale(error: &legacy::Error) -> bool {
+    let mut extras = http::Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extras);
+    }
+    extras.get::<Origin>().is_some_and(|origin| origin.served.load(Ordering::Relaxed))
+        && failure::is_disconnect(error)
+}
+
+/// Most answers are empty or one frame: those are not copied.
+async fn read(mut body: Incoming) -> Result<Body, hyper::Error> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let Ok(data) = frame?.into_data() else { continue };
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&data);
+        }
+        if first.len().max(all.len()) > ANSWER_BYTES_MAX {
+            let mut cut = if all.is_empty() { first } else { all.freeze() };
+            cut.truncate(ANSWER_BYTES_MAX);
+            return Ok(Body::CutOff(cut));
+        }
+    }
+    Ok(Body::Whole(if all.is_empty() { first } else { all.freeze() }))
+}
+
+fn tls(roots: Option<RootCertStore>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+    let verified = match roots {
+        Some(roots) => builder()?.with_root_certificates(roots),
+        None => match builder()?.with_native_roots() {
+            Ok(verified) => verified,
+            Err(e) => {
+                tracing::warn!(error = %e, "no certificate authorities: callbacks to https will fail");
+                builder()?.with_root_certificates(RootCertStore::empty())
+            }
+        },
+    };
+    Ok(verified.with_no_client_auth())
+}
