@@ -44,7 +44,7 @@ impl AddressPolicy {
     ///
     /// # Errors
     /// The first entry that is none of these.
-    pub fn strict(allow: &[String]) -> Result<Self, PolicyError> {
+    pub fn from_settings(allow: &[String]) -> Result<Self, PolicyError> {
         let mut allowed = Allowed::default();
         for entry in allow {
             match entry.as_str() {
@@ -102,7 +102,7 @@ mod tests {
 
     fn strict(allow: &[&str]) -> AddressPolicy {
         let allow: Vec<String> = allow.iter().map(ToString::to_string).collect();
-        AddressPolicy::strict(&allow).unwrap()
+        AddressPolicy::from_settings(&allow).unwrap()
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         for bad in
             ["10.0.0.1/8", "10.0.0.0/33", "", "a b", "[::1]", "http://x", "0x7f000001", "*.example.com/"]
         {
-            let error = AddressPolicy::strict(&["loopback".into(), bad.into()]).unwrap_err();
+            let error = AddressPolicy::from_settings(&["loopback".into(), bad.into()]).unwrap_err();
             assert_eq!(error.entry, bad);
         }
     }

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn strict() -> AddressPolicy {
-        AddressPolicy::strict(&[]).unwrap()
+        AddressPolicy::from_settings(&[]).unwrap()
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_host_that_is_listed_may_be_called() {
-        let policy = AddressPolicy::strict(&["localhost".into()]).unwrap();
+        let policy = AddressPolicy::from_settings(&["localhost".into()]).unwrap();
         assert_eq!(check_url("http://localhost/", &policy), Ok(()));
         assert!(check_url("http://127.0.0.1/", &policy).is_err(), "its address is not");
     }
