@@ -107,7 +107,7 @@ impl Call {
     pub fn idempotency_key(&mut self, key: Option<&str>) -> Result<(), Error> {
         match key {
             Some(key) => self.header(IDEMPOTENCY_KEY, key),
-            None => self.header(IDEMPOTENCY_KEY, &format!("{:016x}{:016x}", random()?, random()?)),
+            None => self.header(IDEMPOTENCY_KEY, &mint_key()?),
         }
     }
 
@@ -245,6 +245,11 @@ fn of_proxy(received: &Received) -> Problem {
 fn quote(body: &[u8]) -> String {
     let begin = &body[..body.len().min(QUOTE_BYTES_MAX)];
     String::from_utf8_lossy(begin).trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// 32 random hexadecimal digits.
+pub fn mint_key() -> Result<String, Error> {
+    Ok(format!("{:016x}{:016x}", random()?, random()?))
 }
 
 fn random() -> Result<u64, Error> {

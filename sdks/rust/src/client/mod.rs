@@ -68,6 +68,20 @@ pub struct Answer<T> {
     pub tries: u32,
 }
 
+impl CallOptions {
+    /// Mints the `idempotency_key` unless there is one, and gives it: for a caller that wants to be able to
+    /// repeat the call in another process.
+    ///
+    /// # Errors
+    /// [`Error::Request`] when the operating system gives no random bytes.
+    pub fn mint_key(&mut self) -> Result<&str, Error> {
+        match &mut self.idempotency_key {
+            Some(key) => Ok(key),
+            empty => Ok(empty.insert(call::mint_key()?)),
+        }
+    }
+}
+
 impl Client {
     /// A builder.
     #[must_use]

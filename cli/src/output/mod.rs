@@ -1,0 +1,100 @@
+//! Where commands print: people get aligned text, scripts the server's own JSON. The texts themselves are
+//! made by pure functions, one kind of object a file.
+
+mod checks;
+mod cluster;
+mod failure;
+mod listen;
+mod relative;
+mod table;
+mod timer;
+
+use std::io::{self, Write};
+
+use durable_timer::{Answer, ClusterView, Timer};
+
+use crate::args::Format;
+use crate::clock;
+use crate::commands::config::Checked;
+use crate::commands::listen::record::Record;
+use crate::commands::listen::totals::{Seen, Totals};
+use crate::failure::{Exit, Failure};
+
+/// The standard output, in one of the two forms.
+pub struct Output {
+    format: Format,
+    out: io::Stdout,
+}
+
+impl Output {
+    /// Prints to the standard output.
+    pub fn to_stdout(format: Format) -> Self {
+        Self { format, out: io::stdout() }
+    }
+
+    /// A timer, and what was done with it.
+    pub fn timer(&mut self, done: &str, answer: &Answer<Timer>) -> Result<(), Failure> {
+        let text = timer::text(done, &answer.value, answer.replayed, clock::now());
+        self.either(&text, &answer.body)
+    }
+
+    /// The cluster.
+    pub fn cluster(&mut self, answer: &Answer<ClusterView>) -> Result<(), Failure> {
+        self.either(&cluster::text(&answer.value), &answer.body)
+    }
+
+    /// What `config check` found.
+    pub fn checks(&mut self, all: &[Checked]) -> Result<(), Failure> {
+        let json = serde_json::to_vec(all).map_err(io::Error::other)?;
+        self.either(&checks::text(all), &json)
+    }
+
+    /// A callback that was received.
+    pub fn record(&mut self, record: &Record, seen: Seen) -> Result<(), Failure> {
+        self.either(&listen::line(record, seen), &listen::json(record, seen))
+    }
+
+    /// All callbacks that were received.
+    pub fn totals(&mut self, totals: &Totals) -> Result<(), Failure> {
+        self.either(&listen::totals_text(totals), &listen::totals_json(totals))
+    }
+
+    /// A text that is the same for scripts.
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+        self.write(text.as_bytes())
+    }
+
+    /// Something for people while they wait; on the standard error, so that scripts read what they asked for.
+    pub fn note(&mut self, text: &str) -> Result<(), Failure> {
+        writeln!(io::stderr(), "{text}").map_err(Failure::from)
+    }
+
+    /// What went wrong, on the standard error. Nothing is left to do when that can't be written either.
+    pub fn failure(&mut self, failure: &Failure) {
+        let text = match self.format {
+            Format::Human => failure::text(failure),
+            Format::Json => failure::json(failure),
+        };
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    fn either(&mut self, text: &str, json: &[u8]) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => self.write(text.as_bytes()),
+            Format::Json => {
+                self.write(json)?;
+                self.write(b"\n")
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
+            // Whoever reads us has read enough, as in `timerctl get a | head -1`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                std::process::exit(Exit::Ok.code().into())
+            }
+            result => Ok(result?),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! `timerctl` as a user runs it, against a server that answers by script: what it sends, prints and exits with.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../sdks/rust/tests/support/mod.rs"]
+mod support;
+
+use std::process::Stdio;
+
+use serde_json::json;
+use support::{FakeServer, Step, dead_url, problem, timer};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+/// What a run came to.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// The program with none of the environment's own settings.
+fn timerctl(endpoint: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timerctl"));
+    for name in ["TIMERCTL_TOKEN", "TIMERCTL_OUTPUT", "TIMERCTL_TIMEOUT", "TIMERCTL_GROUP"] {
+        command.env_remove(name);
+    }
+    command.env("TIMERCTL_ENDPOINT", endpoint).args(args).kill_on_drop(true);
+    command
+}
+
+async fn run(endpoint: &str, args: &[&str]) -> Ran {
+    run_with_input(endpoint, args, "").await
+}
+
+async fn run_with_input(endpoint: &str, args: &[&str], input: &str) -> Ran {
+    let mut command = timerctl(endpoint, args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that does not read its input may have ended by now.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    let output = tokio::time::timeout(support::TEST_MAX, child.wait_with_output()).await.unwrap().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn create_sends_every_option_to_its_field() {
+    let server = FakeServer::start([timer(201, &json!({}))]).await;
+    let args = [
+        "create",
+        "a/b",
+        "--in",
+        "1h30m",
+        "--url",
+        "http://h/",
+        "--payload",
+        r#"{"x": 1.0}"#,
+        "--header",
+        "Authorization: Bearer x",
+        "--label",
+        "team=a=b",
+        "--method",
+        "put",
+        "--callback-timeout",
+        "10s",
+        "--body",
+        "payload",
+        "--max-attempts",
+        "3",
+        "--max-duration",
+        "1h",
+        "--initial-interval",
+        "2s",
+        "--backoff-multiplier",
+        "1.5",
+        "--max-interval",
+        "1m",
+        "--jitter",
+        "0.5",
+        "--dead-on",
+        "400,410",
+        "--skip-if-late",
+        "5m",
+        "--if-none-match",
+        "--idempotency-key",
+        "k1",
+        "--group",
+        "g",
+    ];
+    let ran = run(&server.url, &args).await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let seen = server.only();
+    assert_eq!(format!("{} {}", seen.method, seen.target), "POST /api/v1/groups/g/timers");
+    assert_eq!(seen.header("idempotency-key"), Some("k1"));
+    assert_eq!(seen.header("if-none-match"), Some("*"));
+    let expected = json!({
+        "id": "a/b", "delay": "1h30m", "callbackUrl": "http://h/", "callbackMethod": "PUT",
+        "callbackHeaders": {"Authorization": "Bearer x"}, "callbackTimeout": "10s", "callbackBody": "payload",
+        "payload": {"x": 1.0}, "latePolicy": "skip", "graceWindow": "5m", "labels": {"team": "a=b"},
+        "retryPolicy": {
+            "maxAttempts": 3, "maxDuration": "1h", "initialInterval": "2s", "backoffMultiplier": 1.5,
+            "maxInterval": "1m", "jitter": 0.5, "deadOn": [400, 410],
+        },
+    });
+    assert_eq!(seen.json(), expected);
+    assert!(String::from_utf8_lossy(&seen.body).contains(r#"{"x": 1.0}"#), "the payload's exact bytes");
+}
+
+#[tokio::test]
+async fn create_prints_the_timer_for_people_or_the_servers_own_json() {
+    let server = FakeServer::start(vec![timer(201, &json!({})); 2]).await;
+    let args = ["create", "hello", "--at", "2031-01-01T00:00:00Z", "--url", "http://127.0.0.1:9000/"];
+    let human = run(&server.url, &args).await;
+    let mut lines = human.out.lines();
+    assert_eq!(lines.next(), Some("timer       default/hello"));
+    assert_eq!(lines.next(), Some("done        created"));
+    assert_eq!(lines.next(), Some("state       scheduled"));
+    assert!(lines.next().unwrap().starts_with("execute at  2031-01-01T00:00:00.000Z ("));
+
+    let json = run(&server.url, &[args.as_slice(), &["--output", "json"]].concat()).await;
+    let value: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&value["id"], &value["aFieldOfTomorrow"]), (&json!("hello"), &json!([1])));
+    assert_eq!(json.out.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn create_replaces_only_when_asked_to() {
+    let server = FakeServer::start([timer(200, &json!({}))]).await;
+    let args = [
+        "create",
+        "a/b",
+        "--replace",
+        "--at",
+        "2031-01-01T00:00:00Z",
+        "--url",
+        "http://h/",
+        "--if-match",
+        "7",
+    ];
+    assert_eq!(run(&server.url, &args).await.code, 0);
+    let seen = server.only();
+    assert_eq!(format!("{} {}", seen.method, seen.target), "PUT /api/v1/groups/default/timers/a%2Fb");
+    assert_eq!(seen.header("if-match"), Some("\"7\""));
+}
+
+#[tokio::test]
+async fn a_payload_comes_from_a_file_from_the_input_or_as_bytes() {
+    let server = FakeServer::start(vec![timer(201, &json!({})); 3]).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[1,\n2]").unwrap();
+    let at_file = format!("@{}", file.path().display());
+    let base = ["create", "--in", "1s", "--url", "http://h/", "--payload"];
+    assert_eq!(run(&server.url, &[base.as_slice(), &[&at_file]].concat()).await.code, 0);
+    assert_eq!(run_with_input(&server.url, &[base.as_slice(), &["-"]].concat(), "\"in\"").await.code, 0);
+    let bytes = [base.as_slice(), &["hello", "--content-type", "text/plain"]].concat();
+    assert_eq!(run(&server.url, &bytes).await.code, 0);
+    let seen = server.seen();
+    assert_eq!(seen[0].json()["payload"], json!([1, 2]));
+    assert_eq!(seen[1].json()["payload"], json!("in"));
+    assert_eq!(
+        (&seen[2].json()["payloadBase64"], &seen[2].json()["contentType"]),
+        (&json!("aGVsbG8="), &json!("text/plain"))
+    );
+    assert!(seen.iter().all(|seen| seen.json().get("id").is_none()));
+
+    let bad = run(&server.url, &[base.as_slice(), &["hello"]].concat()).await;
+    assert_eq!(bad.code, 6);
+    assert!(bad.err.contains("the payload is not JSON") && bad.err.contains("--content-type"), "{}", bad.err);
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn update_sends_only_what_changes() {
+    let server = FakeServer::start([timer(200, &json!({}))]).await;
+    let args = [
+        "update",
+        "hello",
+        "--in",
+        "1h",
+        "--label",
+        "a=b",
+        "--remove-label",
+        "c",
+        "--remove-header",
+        "x-y",
+        "--remove-payload",
+        "--max-attempts",
+        "2",
+        "--refuse-in-flight",
+        "--if-generation",
+        "9",
+    ];
+    assert_eq!(run(&server.url, &args).await.code, 0);
+    let seen = server.only();
+    assert_eq!(
+        format!("{} {}", seen.method, seen.target),
+        "PATCH /api/v1/groups/default/timers/hello?ifGeneration=9&ifInFlight=refuse"
+    );
+    let expected = json!({
+        "delay": "1h", "callbackHeaders": {"x-y": null}, "payload": null, "retryPolicy": {"maxAttempts": 2},
+        "labels": {"a": "b", "c": null},
+    });
+    assert_eq!(seen.json(), expected);
+    assert_eq!(run(&server.url, &["update", "hello"]).await.code, 2, "nothing to change");
+}
+
+#[tokio::test]
+async fn the_other_commands_have_their_method_and_path() {
+    let server = FakeServer::start(vec![timer(200, &json!({})); 5]).await;
+    for args in [
+        vec!["get", "hello", "--reveal"],
+        vec!["delete", "hello"],
+        vec!["delete", "hello", "--purge"],
+        vec!["fire", "hello"],
+        vec!["redrive", "hello"],
+    ] {
+        assert_eq!(run(&server.url, &args).await.code, 0, "{args:?}");
+    }
+    let lines: Vec<_> = server.seen().iter().map(|s| format!("{} {}", s.method, s.target)).collect();
+    let base = "/api/v1/groups/default/timers/hello";
+    let expected = [
+        format!("GET {base}?reveal=true"),
+        format!("DELETE {base}"),
+        format!("DELETE {base}?purge=true"),
+        format!("POST {base}/fire"),
+        format!("POST {base}/redrive"),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_exit_code_and_says_what_to_do() {
+    for (status, code, exit, says) in [
+        (404, "TIMER_NOT_FOUND", 3, "--group"),
+        (409, "TIMER_FINISHED", 4, "redrive"),
+        (412, "VERSION_MISMATCH", 4, "timerctl get"),
+        (422, "OUT_OF_RANGE", 6, "what is wrong"),
+        (500, "INTERNAL", 1, "outcome: unknown"),
+        (404, "ROUTE_NOT_FOUND", 1, "--endpoint"),
+    ] {
+        let server = FakeServer::start([problem(status, code, None, &json!({}))]).await;
+        let ran = run(&server.url, &["fire", "a"]).await;
+        assert_eq!(ran.code, exit, "{code}");
+        assert!(ran.err.contains(says) && ran.err.contains("request id: r1"), "{code}: {}", ran.err);
+        assert_eq!(ran.out, "");
+    }
+}
+
+#[tokio::test]
+async fn wrong_arguments_exit_with_2_and_send_nothing() {
+    let server = FakeServer::start([]).await;
+    for args in [
+        vec!["create", "a", "--url", "http://h/"],
+        vec!["create", "a", "--in", "5s"],
+        vec!["create", "--replace", "--in", "5s", "--url", "http://h/"],
+        vec!["create", "a", "--in", "5s", "--url", "http://h/", "--label", "x=1", "--label", "x=2"],
+        vec!["create", "a", "--in", "5s", "--url", "http://h/", "--header", "novalue"],
+        vec!["get"],
+        vec!["get", "a", "--timeout", "5"],
+        vec!["get", "a", "--endpoint", "nonsense"],
+        vec!["frobnicate"],
+    ] {
+        let ran = run(&server.url, &args).await;
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.err);
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn no_node_exits_with_5_and_says_how_to_start_one() {
+    let ran = run(&dead_url().await, &["get", "a", "--timeout", "300ms"]).await;
+    assert_eq!(ran.code, 5);
+    assert!(ran.err.contains("refused") && ran.err.contains("timerd dev"), "{}", ran.err);
+    assert!(ran.err.contains("outcome: nothing changed"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_comes_with_the_key_to_repeat_with() {
+    let server = FakeServer::start([Step::Silence]).await;
+    let ran = run(&server.url, &["fire", "a", "--timeout", "200ms"]).await;
+    assert_eq!(ran.code, 5);
+    let key = server.only().header("idempotency-key").unwrap().to_owned();
+    assert!(ran.err.contains("outcome: unknown"), "{}", ran.err);
+    assert!(ran.err.contains(&format!("--idempotency-key {key}")), "{}", ran.err);
+
+    let json = run(&server.url, &["fire", "a", "--timeout", "200ms", "--output", "json"]).await;
+    let error: serde_json::Value = serde_json::from_str(&json.err).unwrap();
+    assert_eq!(error["error"]["status"], json!(null));
+    assert_eq!(error["error"]["exitCode"], json!(1), "the script is over: 599 without a problem");
+}
+
+#[tokio::test]
+async fn the_next_endpoint_is_tried_when_one_is_dead() {
+    let server = FakeServer::start([timer(200, &json!({}))]).await;
+    let both = format!("{},{}", dead_url().await, server.url);
+    assert_eq!(run(&both, &["get", "hello"]).await.code, 0);
+    server.only();
+}
+
+fn info(cluster_id: &str, server_time: &str) -> Step {
+    let body = json!({
+        "name": "durable-timer", "version": "0.1.0", "apiVersion": "v1", "serverTime": server_time,
+        "clusterId": cluster_id, "clusterName": "dev", "nodeId": 1, "nodeName": "n1", "limits": {},
+    });
+    Step::Answer(200, vec![("content-type", "application/json".into())], body.to_string())
+}
+
+#[tokio::test]
+async fn config_check_judges_each_endpoint_by_itself() {
+    let good = FakeServer::start([info("c1", "2001-01-01T00:00:00.000Z")]).await;
+    let other = FakeServer::start([info("c2", "2001-01-01T00:00:00.000Z")]).await;
+    let all = [good.url.clone(), dead_url().await, other.url.clone()].join(",");
+    let ran = run(&all, &["config", "check", "--output", "json"]).await;
+    assert_eq!(ran.code, 1, "the first fault decides");
+    let checks: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let faults = |n: usize| checks[n]["faults"].to_string();
+    assert!(faults(0).contains("clock differs"), "{checks:#}");
+    assert!(faults(1).contains("refused"), "{checks:#}");
+    assert!(faults(2).contains("another cluster (c2)"), "{checks:#}");
+    assert_eq!((&checks[0]["node"], &checks[1]["node"]), (&json!("n1"), &json!(null)));
+}
+
+#[tokio::test]
+async fn the_cluster_is_shown_with_its_nodes() {
+    let view = json!({
+        "clusterId": "c1", "clusterName": "dev", "nodeId": 1, "nodeName": "n1", "healthy": true,
+        "shardsWithoutQuorum": [],
+        "nodes": [{"id": 1, "name": "n1", "peerAddress": "h:1", "httpUrl": "http://h:2", "version": "0.1.0",
+                   "reachable": true, "clockOffsetMs": null}],
+        "shards": [{"shard": 0, "leader": 1, "term": 1, "voters": [1], "appliedIndex": 3, "healthy": true}],
+    });
+    let server = FakeServer::start([Step::Answer(200, vec![], view.to_string())]).await;
+    let ran = run(&server.url, &["cluster", "status"]).await;
+    assert_eq!(ran.code, 0);
+    assert!(ran.out.starts_with("cluster    dev (c1)\nseen from  n1\nhealthy    yes\n"), "{}", ran.out);
+}
