@@ -88,7 +88,8 @@ pub enum Applied {
 pub trait Backend: Send + Sync + 'static {
     /// Replicates `command`, wherever its shard's leader is, and gives its reply. The implementation fills
     /// in the command's `fence`.
-    fn submit(&self, context: RequestContext, command: Command) -> BoxFuture<'_, Result<Reply, BackendError>>;
+    fn submit(&self, context: RequestContext, command: Command)
+    -> BoxFuture<'_, Result<Reply, BackendError>>;
 
     /// Reads a timer, linearizably.
     fn get(
@@ -117,6 +118,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+
+    /// A request was answered; for metrics.
+    fn answered(&self, operation: &'static str, status: u16, took: Duration);
 }
 
 /// `GET /cluster`, `/cluster/routing` and `/info` are made of this.

@@ -1,1 +1,17 @@
 //! The server: every part of `timerd` but its command line.
+//!
+//! Requests come in through [`http`], which asks the [`backend`]; [`cluster`] is that backend: it finds the
+//! shard's leader through [`peer`], where [`shard`] replicates the command and, when it is due, has
+//! [`delivery`] make the callback. Time and randomness enter through [`environment`] only.
+
+pub mod backend;
+pub mod cluster;
+pub mod config;
+pub mod delivery;
+pub mod environment;
+pub mod http;
+pub mod identity;
+pub mod observability;
+pub mod peer;
+pub mod rfc3339;
+pub mod shard;

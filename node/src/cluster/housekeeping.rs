@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use raft_store::{Health, StoreOptions};
+use raft_store::StoreOptions;
+use raft_store::log::Health;
 use timer_core::command::{Command, Envelope, Expire};
-use timer_core::ids::{Sequence, TimerKey};
+use timer_core::ids::{Sequence, ShardId, TimerKey};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::node::{Node, Running};
@@ -24,15 +25,16 @@ const EXPIRE_MAX: usize = 1000;
 
 /// The stores' options from the settings.
 #[must_use]
-pub fn store_options(settings: &Settings, cluster: &ClusterIdentity, must_exist: bool) -> StoreOptions {
-    StoreOptions {
-        shards: cluster.shards,
-        cluster_id: cluster.id.clone(),
-        must_exist,
-        state_cache_bytes: settings.storage.state_cache_bytes,
-        memtable_bytes: settings.storage.memtable_bytes,
-        ..StoreOptions::default()
+#[cfg_attr(not(feature = "rocksdb"), expect(unused_variables, unused_mut, reason = "they are RocksDB's"))]
+pub fn store_options(settings: &Settings, cluster: &ClusterIdentity) -> StoreOptions {
+    let mut options = StoreOptions::new(cluster.id.clone());
+    #[cfg(feature = "rocksdb")]
+    {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        options.rocks.state_cache_bytes_max = size(settings.storage.state_cache_bytes);
+        options.rocks.state_memtable_bytes_max = size(settings.storage.memtable_bytes);
     }
+    options
 }
 
 /// Runs until the node stops.
@@ -55,7 +57,7 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
         }
         give_up_when_stalled(&node, &running).await;
         let due = flushed.elapsed() >= flush_interval
-            || running.stores.unpurged_bytes() >= node.settings.storage.flush_log_bytes;
+            || unpurged_bytes(&running) >= node.settings.storage.flush_log_bytes;
         if due {
             flushed = Instant::now();
             flush(&running).await;
@@ -70,11 +72,15 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
     }
 }
 
+fn unpurged_bytes(running: &Running) -> u64 {
+    running.hosts.iter().map(|host| running.stores.log_status(ShardId(host.shard)).bytes).sum()
+}
+
 /// Makes what is applied durable, and lets Raft purge what is then no longer needed.
 async fn flush(running: &Arc<Running>) {
     let stores = running.stores.clone();
     match tokio::task::spawn_blocking(move || stores.flush()).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(_persisted)) => {}
         Ok(Err(e)) => {
             tracing::error!(error = %e, "the state can't be flushed; the log is kept meanwhile");
             return;
@@ -113,7 +119,7 @@ async fn expire(node: &Node, host: &Arc<ShardHost>) {
     let (reader, now) = (host.reader().clone(), node.clock.now());
     let scanned = tokio::task::spawn_blocking(move || reader.scan_expiry(now, EXPIRE_MAX));
     let timers: Vec<(TimerKey, Sequence)> = match scanned.await {
-        Ok(Ok(timers)) => timers,
+        Ok(Ok(slots)) => slots.into_iter().map(|slot| (slot.key, slot.sequence)).collect(),
         Ok(Err(e)) => {
             tracing::error!(shard = host.shard, error = %e, "can't read what is past its retention");
             return;
@@ -133,22 +139,27 @@ async fn expire(node: &Node, host: &Arc<ShardHost>) {
 fn gauges(node: &Node, running: &Running) {
     let mut led = 0;
     let mut headless = 0;
+    let mut overdue = 0;
+    let (mut waiting, mut waiting_bytes) = (0, 0);
     let mut counts = [0_u64; 6];
     for host in &running.hosts {
-        if host.office().is_some() {
+        let (commands, bytes) = host.queue();
+        waiting += commands;
+        waiting_bytes += bytes;
+        if let Some(office) = host.office() {
             led += 1;
-            if let Ok(state) = host.reader().shard_state() {
-                for (sum, count) in counts.iter_mut().zip(state.counts) {
-                    *sum += count;
-                }
+            overdue += office.sizes().ready;
+            for (sum, count) in counts.iter_mut().zip(host.reader().shard_state().counts) {
+                *sum += count;
             }
         }
         let leader = host.raft().and_then(|raft| raft.metrics().borrow_watched().current_leader);
         headless += u64::from(leader.is_none());
     }
     node.metrics.shards(led, headless);
-    node.metrics.attempts_under_way(under_way(running));
     node.metrics.timers_by_state(&counts);
+    node.metrics.overdue(overdue);
+    node.metrics.proposal_queue(waiting, waiting_bytes);
     let connected = running.lanes.peers().filter(|(_, peer)| peer.reachable()).count();
     node.metrics.peers_connected(connected);
     let worst = running.clocks.offsets().into_values().max_by_key(|offset| offset.abs()).unwrap_or(0);

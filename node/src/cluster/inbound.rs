@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use timer_core::ids::ShardId;
 
 use super::node::{Node, Running};
 use super::router::failure_out;
 use crate::peer::codec;
 use crate::peer::frame::{
     Failure, Hello, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest,
-    SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, failure,
-    read_reply, submit_reply,
+    SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, failure, read_reply,
+    submit_reply,
 };
 use crate::peer::reply_codec;
 use crate::peer::server::{Inbound, SnapshotSink};
@@ -144,7 +145,8 @@ impl Node {
         request: &SubmitRequest,
     ) -> Result<timer_core::command::Reply, Failure> {
         let host = self.host(shard).map_err(not_leader)?;
-        let envelope = proto::entry::decode_envelope(&request.envelope).map_err(|e| internal(&e.to_string()))?;
+        let envelope =
+            proto::entry::decode_envelope(&request.envelope).map_err(|e| internal(&e.to_string()))?;
         let wait = Duration::from_millis(request.deadline_ms);
         match tokio::time::timeout(wait, host.submit(envelope)).await {
             Ok(result) => result.map_err(|e| failure_out(&e)),
@@ -152,7 +154,11 @@ impl Node {
         }
     }
 
-    async fn read_here(&self, shard: u16, request: ReadRequest) -> Result<crate::peer::frame::Found, Failure> {
+    async fn read_here(
+        &self,
+        shard: u16,
+        request: ReadRequest,
+    ) -> Result<crate::peer::frame::Found, Failure> {
         let host = self.host(shard).map_err(not_leader)?;
         let key = timer_core::ids::TimerKey::new(request.group, request.timer_id);
         let wait = Duration::from_millis(request.deadline_ms);
@@ -189,7 +195,7 @@ impl Running {
     pub fn hello(&self, lane: crate::peer::frame::Lane) -> Hello {
         let log_ends = self.hosts.iter().map(|host| LogEnd {
             shard: u32::from(host.shard),
-            last: self.stores.last_log_id(host.shard).as_ref().map(codec::log_id_out),
+            last: self.stores.log_status(ShardId(host.shard)).last.as_ref().map(codec::log_id_out),
         });
         Hello {
             lane: lane.into(),
@@ -222,4 +228,3 @@ impl Running {
         Ok(())
     }
 }
-

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use raft_store::engine::memory::MemoryDisk;
 use raft_store::{PeerNode, Stores};
 use timer_core::command::Envelope;
 use timer_core::ids::TimerKey;
+use timer_core::time::Span;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +30,9 @@ use crate::peer::frame::{Body, Lane, OutcomesRequest, frame};
 use crate::peer::lanes::Lanes;
 use crate::peer::network::{Acknowledged, NetworkFactory};
 use crate::peer::server::PeerService;
-use crate::shard::dispatcher::{Destinations, DispatchContext, ForwardOutcome};
+use crate::shard::dispatcher::{Destinations, DispatchContext, ForwardOutcome, LookAhead};
 use crate::shard::host::{HostParts, ShardHost};
+use crate::shard::proposer::QueueBounds;
 use crate::shard::raft::RaftTiming;
 
 /// How long one try to bring an outcome to a later leader may take.
@@ -183,7 +186,7 @@ impl Node {
     /// One line for the operator; the node is of no use then.
     pub async fn run(self: &Arc<Self>) -> Result<(), String> {
         let Some(cluster) = self.become_member().await? else { return Ok(()) };
-        let stores = self.open_stores(&cluster, true).await?;
+        let stores = self.open_stores(&cluster).await?;
         let running = self.start_shards(cluster, stores).await?;
         let _ = self.running.set(running.clone());
         self.initialize_shards(&running).await?;
@@ -206,7 +209,7 @@ impl Node {
             cluster
         };
         // The stores come first: an identity with a cluster means that there are stores which must be found.
-        drop(self.open_stores(&cluster, false).await?);
+        drop(self.open_stores(&cluster).await?);
         self.identity.lock().set_cluster(cluster.clone()).map_err(|e| e.to_string())?;
         tracing::info!(cluster = cluster.id, members = cluster.members.len(), "this node is a member");
         Ok(Some(cluster))
@@ -228,10 +231,23 @@ impl Node {
         }
     }
 
-    async fn open_stores(&self, cluster: &ClusterIdentity, must_exist: bool) -> Result<Stores, String> {
-        let options = housekeeping::store_options(&self.settings, cluster, must_exist);
-        let (dir, in_memory) = (self.settings.node.data_dir.clone(), self.in_memory);
-        let opened = tokio::task::spawn_blocking(move || open(&dir, in_memory, options));
+    async fn open_stores(&self, cluster: &ClusterIdentity) -> Result<Stores, String> {
+        let options = housekeeping::store_options(&self.settings, cluster);
+        let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.shards);
+        if self.in_memory {
+            let disk = MemoryDisk::new(false);
+            return Stores::memory(&disk, shards, &options).map_err(|e| e.to_string());
+        }
+        let was_member = self.cluster_identity().is_some();
+        if was_member && !dir.join("log").exists() {
+            return Err(format!(
+                "{}: the node is a member of cluster {}, but its log is gone; a node that lost its log must not \
+                 come back: restore the whole directory, or remove this member and join anew with a blank one",
+                dir.display(),
+                cluster.name
+            ));
+        }
+        let opened = tokio::task::spawn_blocking(move || open(&dir, shards, &options));
         opened.await.map_err(|e| e.to_string())?
     }
 
@@ -244,7 +260,8 @@ impl Node {
         let acknowledged = Arc::new(Acknowledged::default());
         let stores = Arc::new(stores);
         let (hello, check) = self.greetings();
-        let lanes = Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
+        let lanes =
+            Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
         let offset_max = Duration::from_millis(self.settings.clock.offset_max_ms);
         let clocks = Clocks::new(members.len(), offset_max);
         self.tasks.spawn(clocks.clone().run(lanes.clone(), self.clock.clone(), self.stop.clone()));
@@ -258,7 +275,7 @@ impl Node {
                 cluster_name: cluster.name.clone(),
                 voters: members.len(),
                 timing: timing(&self.settings),
-                linger: Duration::from_millis(self.settings.raft.linger_ms),
+                queue: queue_bounds(&self.settings),
                 stores: stores.clone(),
                 network: NetworkFactory { shard, lanes: lanes.clone(), acknowledged: acknowledged.clone() },
                 clocks: clocks.clone(),
@@ -286,7 +303,10 @@ impl Node {
         let (mine, theirs) = (Arc::downgrade(self), Arc::downgrade(self));
         let hello: crate::peer::link::MakeHello = Arc::new(move |lane| {
             let node = mine.upgrade();
-            node.as_ref().and_then(|node| node.running()).map(|running| running.hello(lane)).unwrap_or_default()
+            node.as_ref()
+                .and_then(|node| node.running())
+                .map(|running| running.hello(lane))
+                .unwrap_or_default()
         });
         let check: crate::peer::link::CheckHello = Arc::new(move |hello| {
             let node = theirs.upgrade().ok_or("the node is stopping")?;
@@ -297,7 +317,6 @@ impl Node {
 
     fn dispatch_context(&self, cluster_id: &str) -> DispatchContext {
         let delivery = &self.settings.delivery;
-        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         DispatchContext {
             sender: self.sender.clone(),
             clock: self.clock.clone(),
@@ -306,6 +325,11 @@ impl Node {
             cluster_id: Arc::from(cluster_id),
             metrics: self.metrics.clone(),
             attempts: self.attempts.clone(),
+            look_ahead: LookAhead {
+                span: Span(delivery.look_ahead_ms),
+                timers_max: size(delivery.look_ahead_timers_max),
+                bytes_max: size(delivery.look_ahead_bytes_max),
+            },
         }
     }
 
@@ -360,7 +384,7 @@ impl Node {
             self.drain().await;
             let stores = running.stores.clone();
             match tokio::task::spawn_blocking(move || stores.flush()).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(_persisted)) => {}
                 Ok(Err(e)) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
                 Err(e) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
             }
@@ -384,7 +408,10 @@ impl Node {
             }
         };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-            tracing::warn!(under_way = under_way(), "attempts did not end in time; a later leader awaits them");
+            tracing::warn!(
+                under_way = under_way(),
+                "attempts did not end in time; a later leader awaits them"
+            );
         }
     }
 }
@@ -406,13 +433,24 @@ impl Running {
         let Some(link) = host.leader().and_then(|leader| self.lanes.lane(leader, Lane::Request)) else {
             return false;
         };
-        let entry = timer_core::command::Entry {
-            proposed_at: timer_core::time::Millis(0),
-            commands: vec![envelope],
-        };
+        let entry =
+            timer_core::command::Entry { proposed_at: timer_core::time::Millis(0), commands: vec![envelope] };
         let request = OutcomesRequest { entry: proto::entry::encode(&entry) };
         let answer = link.call(frame(shard, Body::Outcomes(request)), FORWARD_TIMEOUT).await;
         matches!(answer, Ok(Body::OutcomesReply(reply)) if reply.accepted)
+    }
+}
+
+/// A setting as a size; no semaphore takes more.
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
+
+fn queue_bounds(settings: &Settings) -> QueueBounds {
+    QueueBounds {
+        commands_max: size(settings.raft.queue_commands_max),
+        bytes_max: size(settings.raft.queue_bytes_max),
+        linger: Duration::from_millis(settings.raft.linger_ms),
     }
 }
 
@@ -428,17 +466,13 @@ fn timing(settings: &Settings) -> RaftTiming {
 }
 
 #[cfg(feature = "rocksdb")]
-fn open(dir: &Path, in_memory: bool, options: raft_store::StoreOptions) -> Result<Stores, String> {
-    let opened = if in_memory { Stores::memory(options) } else { Stores::open(dir, options) };
-    opened.map_err(|e| e.to_string())
+fn open(dir: &Path, shards: u16, options: &raft_store::StoreOptions) -> Result<Stores, String> {
+    Stores::open(dir, shards, options).map_err(|e| e.to_string())
 }
 
 #[cfg(not(feature = "rocksdb"))]
-fn open(_dir: &Path, in_memory: bool, options: raft_store::StoreOptions) -> Result<Stores, String> {
-    if !in_memory {
-        return Err("this binary was built without RocksDB: it can only keep timers in memory".to_owned());
-    }
-    Stores::memory(options).map_err(|e| e.to_string())
+fn open(_dir: &Path, _shards: u16, _options: &raft_store::StoreOptions) -> Result<Stores, String> {
+    Err("this binary was built without RocksDB: it can only keep timers in memory".to_owned())
 }
 
 /// Binds a listener, with an error that says what to do.
@@ -447,9 +481,9 @@ fn open(_dir: &Path, in_memory: bool, options: raft_store::StoreOptions) -> Resu
 /// One line that names the setting.
 pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => format!(
-            "{setting} = {address}: another process listens there; stop it or choose another port"
-        ),
+        std::io::ErrorKind::AddrInUse => {
+            format!("{setting} = {address}: another process listens there; stop it or choose another port")
+        }
         std::io::ErrorKind::PermissionDenied => {
             format!("{setting} = {address}: not permitted; ports below 1024 need privileges")
         }

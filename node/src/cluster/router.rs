@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::node::Running;
 use crate::backend::{Applied, BackendError, TimerView};
+use crate::observability::metrics::Forwarded;
 use crate::peer::frame::{
     Body, Failure, Lane, ReadRequest, SubmitRequest, failure::Kind, frame, read_reply, submit_reply,
 };
@@ -58,12 +59,12 @@ impl Running {
     pub async fn submit(
         &self,
         key: &TimerKey,
-        envelope: Envelope,
+        envelope: &Envelope,
         wait: Duration,
     ) -> Result<Reply, BackendError> {
         let mut search = Search::new(self, self.host_of(key), wait);
         loop {
-            let tried = search.try_submit(&envelope).await;
+            let tried = search.try_submit(envelope).await;
             if let Some(result) = search.settle(tried).await {
                 return result;
             }
@@ -162,8 +163,15 @@ impl<'a> Search<'a> {
 
     async fn ask(&self, node: u64, body: Body) -> Result<Body, LinkError> {
         let lanes = &self.running.lanes;
-        let link = lanes.lane(node, Lane::Request).ok_or_else(|| LinkError::NotSent(format!("node {node}")))?;
-        link.call(frame(self.host.shard, body), self.left()).await
+        let link =
+            lanes.lane(node, Lane::Request).ok_or_else(|| LinkError::NotSent(format!("node {node}")))?;
+        let answer = link.call(frame(self.host.shard, body), self.left()).await;
+        self.running.context.metrics.forwarded(match &answer {
+            Ok(body) if is_not_leader(body) => Forwarded::NotLeader,
+            Ok(_) => Forwarded::Answered,
+            Err(_) => Forwarded::Failed,
+        });
+        answer
     }
 
     /// Takes note of a try; gives the result when there is one, else when it is time for the next.
@@ -199,6 +207,22 @@ impl<'a> Search<'a> {
             retry_after: RETRY_AFTER,
         }
     }
+}
+
+/// Whether a peer says that it does not lead the shard either.
+fn is_not_leader(body: &Body) -> bool {
+    let failure = match body {
+        Body::SubmitReply(reply) => match &reply.result {
+            Some(submit_reply::Result::Failure(failure)) => failure,
+            Some(submit_reply::Result::Reply(_)) | None => return false,
+        },
+        Body::ReadReply(reply) => match &reply.result {
+            Some(read_reply::Result::Failure(failure)) => failure,
+            Some(read_reply::Result::Found(_)) | None => return false,
+        },
+        _ => return false,
+    };
+    failure.kind() == Kind::NotLeader
 }
 
 fn overloaded(reason: String) -> BackendError {
@@ -241,11 +265,5 @@ pub fn failure_out(e: &ProposeError) -> Failure {
         ProposeError::Unknown(_) => (Kind::Unavailable, 0, true),
         ProposeError::Untrusted(_) => (Kind::NotLeader, 0, false),
     };
-    Failure {
-        kind: kind.into(),
-        outcome_unknown: unknown,
-        reason: e.to_string(),
-        retry_after_ms: 0,
-        leader,
-    }
+    Failure { kind: kind.into(), outcome_unknown: unknown, reason: e.to_string(), retry_after_ms: 0, leader }
 }

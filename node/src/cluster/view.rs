@@ -71,7 +71,11 @@ fn key_of(command: &Command) -> Option<&TimerKey> {
 }
 
 impl Backend for Node {
-    fn submit(&self, context: RequestContext, command: Command) -> BoxFuture<'_, Result<Reply, BackendError>> {
+    fn submit(
+        &self,
+        context: RequestContext,
+        command: Command,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
         async move {
             let running = self.running_or_unavailable()?;
             let Some(key) = key_of(&command).cloned() else {
@@ -83,7 +87,9 @@ impl Backend for Node {
                 traceparent: context.traceparent,
                 command,
             };
-            running.submit(&key, envelope, context.deadline).await
+            let answer = running.submit(&key, &envelope, context.deadline).await;
+            self.metrics.command_answered(&envelope.command, &answer);
+            answer
         }
         .boxed()
     }
@@ -142,6 +148,10 @@ impl Backend for Node {
 
     fn metrics(&self) -> String {
         self.metrics.render()
+    }
+
+    fn answered(&self, operation: &'static str, status: u16, took: Duration) {
+        self.metrics.http_answered(operation, status, took);
     }
 }
 

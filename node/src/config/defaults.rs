@@ -301,7 +301,7 @@ pub const KEYS: &[Key] = &[
         "storage.state_cache_bytes",
         MIB,
         1024 * GIB,
-        256 * MIB,
+        64 * MIB,
         "The block cache of the state database, \
         for all shards together.",
     ),
@@ -309,8 +309,8 @@ pub const KEYS: &[Key] = &[
         "storage.memtable_bytes",
         MIB,
         4 * GIB,
-        64 * MIB,
-        "One memtable of the state database; up to four \
+        32 * MIB,
+        "One memtable of the state database; up to three \
         exist at once.",
     ),
     number(
@@ -347,7 +347,7 @@ pub const KEYS: &[Key] = &[
     text(
         "log.filter",
         Kind::Filter,
-        "info",
+        "info,openraft=warn",
         "Which events are logged, in the syntax of tracing's EnvFilter.",
     ),
 ];

@@ -12,6 +12,7 @@ pub mod handlers;
 pub mod ids;
 pub mod input;
 pub mod limits;
+pub mod operation;
 pub mod output;
 pub mod problem;
 pub mod query;

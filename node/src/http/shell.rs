@@ -8,16 +8,20 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::HttpState;
 use super::context::{self, RequestId, X_REQUEST_ID};
+use super::operation;
 use super::problem::Problem;
 
 /// Runs `next` inside.
 pub async fn wrap(State(state): State<HttpState>, mut request: Request, next: Next) -> Response {
     let id = context::request_id(request.headers(), state.entropy.as_ref());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let operation = operation::name(&request);
+    let began = Instant::now();
     let span = tracing::info_span!(
         "http", request_id = %id, method = %request.method(), path = %request.uri().path(),
     );
@@ -25,6 +29,7 @@ pub async fn wrap(State(state): State<HttpState>, mut request: Request, next: Ne
     let response = answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
     let mut response = finish(response, &id);
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    state.backend.answered(operation, response.status().as_u16(), began.elapsed());
     // The id is checked or minted, so it is always a header's value.
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, value);

@@ -150,10 +150,7 @@ pub fn append_result_in(reply: &wire::AppendReply) -> Result<AppendResult, Codec
 
 /// To the wire.
 #[must_use]
-pub fn vote_request_out(
-    rpc: &openraft::raft::VoteRequest<TypeConfig>,
-    pre_vote: bool,
-) -> wire::VoteRequest {
+pub fn vote_request_out(rpc: &openraft::raft::VoteRequest<TypeConfig>, pre_vote: bool) -> wire::VoteRequest {
     wire::VoteRequest {
         vote: Some(vote_out(&rpc.vote)),
         last_log_id: rpc.last_log_id.as_ref().map(log_id_out),

@@ -65,7 +65,9 @@ impl Lanes {
         let mut peers = BTreeMap::new();
         for member in members.iter().filter(|m| m.id != own) {
             let endpoint = Endpoint::from_shared(format!("http://{}", member.peer_address))
-                .map_err(|e| format!("peer {} has an unusable address {}: {e}", member.name, member.peer_address))?
+                .map_err(|e| {
+                    format!("peer {} has an unusable address {}: {e}", member.name, member.peer_address)
+                })?
                 .tcp_nodelay(true)
                 .http2_keep_alive_interval(KEEP_ALIVE)
                 .keep_alive_timeout(KEEP_ALIVE)

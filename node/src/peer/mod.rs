@@ -8,9 +8,10 @@
 pub mod clocks;
 pub mod codec;
 pub mod frame;
-pub mod link;
 pub mod lanes;
+pub mod link;
 pub mod network;
 pub mod reply_codec;
 pub mod server;
+pub mod snapshot_receiver;
 pub mod snapshot_sender;

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use openraft::base::{BoxFuture, BoxStream};
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{Backoff, RPCOption, RPCTypes};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError, StreamAppendResult,
@@ -20,7 +18,9 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use parking_lot::Mutex;
-use raft_store::{PeerNode, SnapshotData, TypeConfig};
+use raft_store::state_machine::SnapshotData;
+use raft_store::type_config::Snapshot;
+use raft_store::{PeerNode, TypeConfig};
 
 use super::codec::{self, LogId};
 use super::frame::{Body, Lane, frame};
@@ -38,7 +38,6 @@ const VOTE_TIMEOUT: Duration = Duration::from_millis(500);
 const BACKOFF: Duration = Duration::from_millis(100);
 
 type C = TypeConfig;
-type Snapshot = openraft::alias::SnapshotOf<C, SnapshotData>;
 
 /// The largest log id that each follower is known to have acknowledged, by (node, shard). A node's memory:
 /// it ends with the process, which is why the store's own high-water mark comes first.
@@ -222,7 +221,11 @@ impl RaftNetworkV2<C> for Network {
         })
     }
 
-    async fn vote(&mut self, rpc: VoteRequest<C>, _option: RPCOption) -> Result<VoteResponse<C>, RPCError<C>> {
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<C>,
+        _option: RPCOption,
+    ) -> Result<VoteResponse<C>, RPCError<C>> {
         self.ask_vote(rpc, false).await
     }
 
@@ -257,9 +260,7 @@ impl RaftNetworkV2<C> for Network {
         let body = Body::Transfer(codec::transfer_out(&rpc));
         match self.control(body, RPCTypes::TransferLeader).await? {
             Body::TransferReply(reply) if reply.refusal.is_empty() => Ok(Ok(())),
-            Body::TransferReply(reply) => {
-                Err(RPCError::Unreachable(Unreachable::from_string(reply.refusal)))
-            }
+            Body::TransferReply(reply) => Err(RPCError::Unreachable(Unreachable::from_string(reply.refusal))),
             _ => Err(not_understood(&codec::CodecError("transfer_reply"))),
         }
     }

@@ -95,8 +95,11 @@ pub fn reply_in(reply: &wire::Reply) -> Result<Reply, ReplyError> {
 }
 
 fn refused_out(refused: &Refusal) -> wire::Refused {
-    let with_timer =
-        |kind, timer: &Timer| wire::Refused { kind, timer: record::encode_timer(timer), ..Default::default() };
+    let with_timer = |kind, timer: &Timer| wire::Refused {
+        kind,
+        timer: record::encode_timer(timer),
+        ..Default::default()
+    };
     match refused {
         Refusal::NotFound => wire::Refused { kind: refusal::NOT_FOUND, ..Default::default() },
         Refusal::Exists(timer) => with_timer(refusal::EXISTS, timer),
@@ -136,9 +139,7 @@ fn refused_in(refused: &wire::Refused) -> Result<Refusal, ReplyError> {
         }
         refusal::ATTEMPT_IN_FLIGHT => Refusal::AttemptInFlight(in_flight_in(refused.in_flight.as_ref())?),
         refusal::REQUEST_KEY_REUSED => Refusal::RequestKeyReused,
-        refusal::INVALID => {
-            Refusal::Invalid { field: refused.field.clone(), message: refused.text.clone() }
-        }
+        refusal::INVALID => Refusal::Invalid { field: refused.field.clone(), message: refused.text.clone() },
         _ => return Err(ReplyError::Part("refusal")),
     })
 }

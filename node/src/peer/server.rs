@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::frame::{
-    Body, ClockReply, Frame, Hello, OutcomesReply, OutcomesRequest, ProbeReply,
-    ProbeRequest, ReadReply, ReadRequest, SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest,
-    TransferReply, TransferRequest, VoteReply, VoteRequest, refusal, reply,
-};
 use super::codec;
+use super::frame::{
+    Body, ClockReply, Frame, Hello, OutcomesReply, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply,
+    ReadRequest, SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest, TransferReply, TransferRequest,
+    VoteReply, VoteRequest, refusal, reply,
+};
 use crate::shard::raft::Raft;
 
 /// Replies that wait to be sent on a lane.
@@ -57,7 +57,11 @@ pub trait Inbound: Send + Sync + 'static {
     ///
     /// # Errors
     /// One line.
-    fn snapshot(&self, shard: u16, begin: SnapshotBegin) -> BoxFuture<'_, Result<Box<dyn SnapshotSink>, String>>;
+    fn snapshot(
+        &self,
+        shard: u16,
+        begin: SnapshotBegin,
+    ) -> BoxFuture<'_, Result<Box<dyn SnapshotSink>, String>>;
 }
 
 /// Takes the chunks of one snapshot.

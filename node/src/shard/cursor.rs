@@ -4,12 +4,12 @@
 //! not with time. The new cursor is never beyond the time of the last entry applied here: a command that is
 //! still under way gets a later time, and apply puts no timer below its command's time.
 
-use timer_core::command::{AdvanceCursor, Command, Envelope, Notice};
+use timer_core::command::{AdvanceCursor, Command, Envelope};
 use timer_core::time::Millis;
-use tokio::sync::mpsc;
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
 use super::dispatcher::Dispatcher;
+use super::feed::Notices;
 
 /// How often at most.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -37,17 +37,13 @@ impl CursorKeeper {
     }
 
     /// Moves the cursor if there is reason to.
-    pub fn advance(
-        &mut self,
-        dispatcher: &Dispatcher,
-        notices: &mut mpsc::UnboundedReceiver<Vec<Notice>>,
-    ) {
+    pub fn advance(&mut self, dispatcher: &Dispatcher, notices: &mut Notices) {
         let settled = dispatcher.office.sizes().settled;
         if settled == self.settled {
             return;
         }
         // The order matters: first the time of what is applied, then everything that was noticed by then.
-        let Ok(state) = dispatcher.reader.shard_state() else { return };
+        let state = dispatcher.reader.shard_state();
         while let Ok(batch) = notices.try_recv() {
             dispatcher.office.notice(batch);
         }

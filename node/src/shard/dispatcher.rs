@@ -4,31 +4,29 @@
 //! only if the record, read at that moment, still wants it, the lease holds and the clock is trusted.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use raft_store::StateReader;
-use timer_core::command::{AttemptResult, Command, Envelope, Notice, Outcome};
+use raft_store::state_machine::StateReader;
+use timer_core::command::{AttemptResult, Command, Envelope, Outcome};
 use timer_core::definition::LatePolicy;
 use timer_core::limits::CLOCK_OFFSET_MAX;
 use timer_core::time::{Millis, Span};
 use timer_core::timer::Timer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::cursor::CursorKeeper;
+use super::feed::Notices;
 use super::office::{Admission, Due, Office};
 use super::proposer::{ProposeError, Proposer};
 use crate::delivery::{Attempt, Report, Sender};
 use crate::environment::Clock;
 use crate::observability::metrics::Metrics;
 
-/// How far ahead of now the tables are read.
-pub const LOOK_AHEAD: Span = Span::from_secs(60);
-/// Timers that one office keeps in memory; beyond that it reads later.
-const WAITING_MAX: usize = 100_000;
 /// Wheel keys that are read at a time.
 const LOAD_LIMIT: usize = 4096;
 /// How long an attempt that may not start now (no lease, no token) waits.
@@ -59,6 +57,19 @@ pub struct DispatchContext {
     pub metrics: Arc<Metrics>,
     /// Attempts run here, so that a shutdown can wait for them.
     pub attempts: TaskTracker,
+    /// How far ahead the tables are read.
+    pub look_ahead: LookAhead,
+}
+
+/// How far ahead of now an office reads the tables; the first bound that is met ends it.
+#[derive(Clone, Copy, Debug)]
+pub struct LookAhead {
+    /// Time.
+    pub span: Span,
+    /// Timers that one office keeps in memory.
+    pub timers_max: usize,
+    /// About so many bytes of them.
+    pub bytes_max: usize,
 }
 
 /// One shard's dispatcher.
@@ -134,7 +145,7 @@ impl Destinations {
 
 impl Dispatcher {
     /// Runs until the office ends.
-    pub async fn run(self, mut notices: mpsc::UnboundedReceiver<Vec<Notice>>) {
+    pub async fn run(self, mut notices: Notices) {
         let mut cursor = CursorKeeper::new(&self);
         let mut clock_seen = self.context.clock.now();
         loop {
@@ -165,26 +176,24 @@ impl Dispatcher {
         let now = self.context.clock.now();
         if now < seen {
             tracing::warn!(back_ms = seen.since(now).0, "the wall clock went back");
-            match self.reader.shard_state() {
-                Ok(state) => self.office.rewind(now, state.cursor),
-                Err(e) => tracing::error!(error = %e, "can't read the shard's cursor"),
-            }
+            self.office.rewind(now, self.reader.shard_state().cursor);
         }
         now
     }
 
     /// Reads the tables ahead until the horizon is reached or the wheel is full.
     async fn load_ahead(&self, now: Millis) {
-        while let Some(from) = self.office.begin_load(now + LOOK_AHEAD, WAITING_MAX) {
+        let horizon = now + self.context.look_ahead.span;
+        while let Some(from) = self.office.begin_load(horizon, &self.context.look_ahead) {
             let reader = self.reader.clone();
             let read = tokio::task::spawn_blocking(move || {
-                reader.scan_wheel(from, now + LOOK_AHEAD, LOAD_LIMIT)
+                reader.scan_wheel(Bound::Included(from), horizon, LOAD_LIMIT)
             });
             match read.await {
                 Ok(Ok(found)) => {
                     let found: Vec<Due> = found
                         .into_iter()
-                        .map(|(position, generation, key)| Due { key, generation, position })
+                        .map(|slot| Due { key: slot.key, generation: slot.sequence, position: slot.at })
                         .collect();
                     let cut_off = found.len() >= LOAD_LIMIT;
                     let next = found.last().filter(|_| cut_off).map(|due| (due.position, due.generation));

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::{Mutex, RwLock};
-use raft_store::{StateReader, Stores};
+use raft_store::Stores;
+use raft_store::state_machine::StateReader;
 use timer_core::command::{Command, Envelope, Fence, Reply};
-use timer_core::ids::TimerKey;
+use timer_core::ids::{ShardId, TimerKey};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dispatcher::{DispatchContext, ForwardOutcome};
+use super::feed::Feed;
 use super::leadership::{Leadership, successor};
 use super::office::{FenceGuard, Office};
-use super::proposer::{ProposeError, Proposer, StampCheck, proposer};
+use super::proposer::{ProposeError, Proposer, QueueBounds, StampCheck, proposer};
 use super::raft::{self, Raft, RaftTiming};
 use super::reader::{ReadBarrier, read_barrier};
 use crate::backend::TimerView;
@@ -41,8 +43,8 @@ pub struct HostParts {
     pub voters: usize,
     /// Times.
     pub timing: RaftTiming,
-    /// How long the first command of an entry waits for others when nothing is under way.
-    pub linger: Duration,
+    /// Bounds of the queue of commands.
+    pub queue: QueueBounds,
     /// The node's stores.
     pub stores: Arc<Stores>,
     /// Talks to the other replicas.
@@ -66,6 +68,7 @@ pub struct ShardHost {
     proposer: Proposer,
     barrier: ReadBarrier,
     reader: StateReader,
+    feed: Feed,
     office: watch::Receiver<Option<Arc<Office>>>,
     leadership: Arc<Leadership>,
     /// Votes are granted from then on: a lease may be held that this node acknowledged before it restarted.
@@ -88,11 +91,12 @@ impl ShardHost {
             slot.clone(),
             parts.context.clock.clone(),
             stamp_check(&parts.clocks),
-            parts.linger,
+            parts.queue,
             Arc::new(move |commands| metrics.entry_proposed(commands)),
         );
         let (barrier, barrier_loop) = read_barrier(slot.clone());
-        let reader = parts.stores.reader(parts.shard);
+        let reader = parts.stores.state().reader(ShardId(parts.shard));
+        let feed = Feed::default();
         let (office_tx, office) = watch::channel(None);
         let leadership = Arc::new(Leadership {
             node: parts.node,
@@ -100,6 +104,7 @@ impl ShardHost {
             lease: parts.timing.election_min,
             proposer: proposer.clone(),
             reader: reader.clone(),
+            feed: feed.clone(),
             forward: parts.forward.clone(),
             context: parts.context.clone(),
             clocks: parts.clocks.clone(),
@@ -116,6 +121,7 @@ impl ShardHost {
             proposer,
             barrier,
             reader,
+            feed,
             office,
             leadership,
             votes_from: Mutex::new(None),
@@ -129,8 +135,10 @@ impl ShardHost {
 
     async fn start_raft(&self, parts: &HostParts) -> Result<Raft, String> {
         let config = raft::config(&parts.cluster_name, self.shard, &self.timing)?;
-        let (log, machine) = parts.stores.shard(self.shard);
-        let raft = raft::start(self.node, config, parts.network.clone(), log, machine).await?;
+        let sink = Arc::new(self.feed.clone());
+        let stores = parts.stores.shard(ShardId(self.shard), Some(sink)).map_err(|e| e.to_string())?;
+        let network = parts.network.clone();
+        let raft = raft::start(self.node, config, network, stores.log, stores.state_machine).await?;
         // A lone voter has nobody who could hold a lease.
         let wait = if self.voters > 1 { self.timing.election_max } else { Duration::ZERO };
         *self.votes_from.lock() = Some(Instant::now() + wait);
@@ -214,6 +222,12 @@ impl ShardHost {
         &self.reader
     }
 
+    /// Commands that wait to be proposed, and their bytes.
+    #[must_use]
+    pub fn queue(&self) -> (usize, usize) {
+        self.proposer.queue()
+    }
+
     /// Who leads, as far as this replica knows.
     #[must_use]
     pub fn leader(&self) -> Option<u64> {
@@ -254,10 +268,7 @@ impl ShardHost {
         };
         self.barrier.wait().await?;
         let timer = self.reader.timer(key).map_err(|e| ProposeError::Unknown(e.to_string()))?;
-        Ok(timer.map(|timer| TimerView {
-            attempt_in_flight: office.in_flight(key, timer.generation),
-            timer,
-        }))
+        Ok(timer.map(|timer| TimerView { attempt_in_flight: office.in_flight(key, timer.generation), timer }))
     }
 
     /// Hands the lead to another node, in order. Gives whether another leads now, or none was led here.

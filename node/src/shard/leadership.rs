@@ -10,7 +10,8 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftMetrics;
 use openraft::{Instant as _, ServerState};
 use parking_lot::Mutex;
-use raft_store::{StateReader, TypeConfig};
+use raft_store::TypeConfig;
+use raft_store::state_machine::StateReader;
 use timer_core::command::{Command, Envelope, HandOver, OpenSession, Reply};
 use timer_core::ids::NodeId;
 use timer_core::shard_state::{OpenAttempt, Predecessor};
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::{DispatchContext, Dispatcher, ForwardOutcome};
+use super::feed::Feed;
 use super::office::Office;
 use super::proposer::{ProposeError, Proposer};
 use super::raft::Raft;
@@ -41,6 +43,8 @@ pub struct Leadership {
     pub proposer: Proposer,
     /// The shard's state.
     pub reader: StateReader,
+    /// What applied commands mean.
+    pub feed: Feed,
     /// For outcomes after the office has ended.
     pub forward: ForwardOutcome,
     /// Shared by all shards.
@@ -99,11 +103,15 @@ impl Leadership {
     /// Opens a session and starts its dispatcher; `false` if it is to be tried again.
     async fn take_office(&self, raft: &Raft, term: u64) -> bool {
         if let Verdict::Ahead(ms) = self.clocks.verdict() {
-            tracing::error!(shard = self.shard, ahead_ms = ms, "this node's clock is ahead: it must not lead");
+            tracing::error!(
+                shard = self.shard,
+                ahead_ms = ms,
+                "this node's clock is ahead: it must not lead"
+            );
             give_up_lead(raft, self.node).await;
             return false;
         }
-        let notices = self.reader.subscribe();
+        let notices = self.feed.subscribe();
         let session = match self.open_session().await {
             Ok(session) => session,
             Err(e) => {
@@ -111,13 +119,7 @@ impl Leadership {
                 return false;
             }
         };
-        let state = match self.reader.shard_state() {
-            Ok(state) => state,
-            Err(e) => {
-                tracing::error!(shard = self.shard, error = %e, "can't read the shard's state");
-                return false;
-            }
-        };
+        let state = self.reader.shard_state();
         let awaited = match state.session.as_ref().map(|s| &s.predecessor) {
             Some(Predecessor::HandedOver(attempts)) => attempts.clone(),
             Some(Predecessor::Lost | Predecessor::None) | None => Vec::new(),

@@ -6,11 +6,13 @@
 //! - [`reader`]: linearizable reads share a round of heartbeats
 //! - [`leadership`]: takes office when the shard is led from here, and leaves it
 //! - [`office`]: what a leader in office knows: what is due, under way, fenced
+//! - [`feed`]: from the state machine to the dispatcher
 //! - [`dispatcher`]: the loop that starts attempts
 //! - [`host`]: all of it together, restarted when Raft ends
 
 pub mod cursor;
 pub mod dispatcher;
+pub mod feed;
 pub mod host;
 pub mod leadership;
 pub mod office;

@@ -18,7 +18,11 @@ use timer_core::timer::InFlight;
 use timer_core::wheel::Wheel;
 use tokio::sync::Notify;
 
+use super::dispatcher::LookAhead;
 use super::token::TokenMaker;
+
+/// A [`Due`], its place in the wheel and two allocations.
+const DUE_BYTES: usize = 160;
 
 /// A pending attempt: a key of the wheel table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +78,7 @@ pub struct Office {
 #[derive(Debug)]
 struct Desk {
     wheel: Wheel<Due>,
+    wheel_bytes: usize,
     /// Every pending attempt of the tables below it is in the wheel or further on.
     frontier: (Millis, Sequence),
     /// Positions of what left the wheel and is not settled, with their number.
@@ -113,6 +118,7 @@ impl Office {
         }
         let desk = Desk {
             wheel: Wheel::new(now),
+            wheel_bytes: 0,
             frontier: (cursor, Sequence(0)),
             unsettled: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -162,7 +168,7 @@ impl Office {
                     }
                     // Beyond the frontier the tables are read when their time comes near.
                     if (position, generation) < desk.frontier {
-                        desk.wheel.insert(position, Due { key, generation, position });
+                        desk.keep(position, Due { key, generation, position });
                     }
                 }
                 // The record is read before an attempt starts: nothing to remove.
@@ -172,10 +178,11 @@ impl Office {
     }
 
     /// What of the tables is to be read next: from the frontier (inclusive) to `horizon`, unless that was
-    /// read or the wheel has `waiting_max`. Marks it as read: what is scheduled there meanwhile is noticed.
-    pub fn begin_load(&self, horizon: Millis, waiting_max: usize) -> Option<(Millis, Sequence)> {
+    /// read or memory has its fill. Marks it as read: what is scheduled there meanwhile is noticed.
+    pub fn begin_load(&self, horizon: Millis, bounds: &LookAhead) -> Option<(Millis, Sequence)> {
         let mut desk = self.desk.lock();
-        if desk.frontier.0 >= horizon || desk.wheel.len() >= waiting_max {
+        let full = desk.wheel.len() >= bounds.timers_max || desk.wheel_bytes >= bounds.bytes_max;
+        if desk.frontier.0 >= horizon || full {
             return None;
         }
         let from = desk.frontier;
@@ -187,7 +194,7 @@ impl Office {
     pub fn end_load(&self, found: Vec<Due>, next: Option<(Millis, Sequence)>) {
         let mut desk = self.desk.lock();
         for due in found {
-            desk.wheel.insert(due.position, due);
+            desk.keep(due.position, due);
         }
         if let Some(next) = next {
             desk.frontier = desk.frontier.min(next);
@@ -204,6 +211,7 @@ impl Office {
     pub fn rewind(&self, now: Millis, cursor: Millis) {
         let mut desk = self.desk.lock();
         desk.wheel = Wheel::new(now);
+        desk.wheel_bytes = 0;
         desk.frontier = (cursor, Sequence(0));
         desk.ready.clear();
         desk.fenced.values_mut().for_each(|fenced| fenced.held.clear());
@@ -215,8 +223,9 @@ impl Office {
         let mut due = Vec::new();
         let mut desk = self.desk.lock();
         desk.wheel.advance(now, &mut due);
-        for (position, item) in due {
-            *desk.unsettled.entry(position).or_default() += 1;
+        for (_, item) in due {
+            desk.wheel_bytes = desk.wheel_bytes.saturating_sub(item.bytes());
+            *desk.unsettled.entry(item.position).or_default() += 1;
             desk.ready.push_back(item);
         }
     }
@@ -250,7 +259,7 @@ impl Office {
     pub fn defer(&self, due: Due, at: Millis) {
         let mut desk = self.desk.lock();
         desk.settle(due.position);
-        desk.wheel.insert(at.max(due.position), due);
+        desk.keep(at.max(due.position), due);
         drop(desk);
         self.wake.notify_one();
     }
@@ -269,7 +278,7 @@ impl Office {
         }
         if let Some(until) = desk.awaited_until(due, now) {
             desk.settle(due.position);
-            desk.wheel.insert(until, due.clone());
+            desk.keep(until, due.clone());
             return Admission::Kept;
         }
         let until = now + Span(CALLBACK_TIMEOUT_MAX.0 + CLOCK_OFFSET_MAX.0);
@@ -381,7 +390,20 @@ impl Office {
     }
 }
 
+impl Due {
+    /// About the memory that it takes in the wheel.
+    fn bytes(&self) -> usize {
+        DUE_BYTES + self.key.group.len() + self.key.id.len()
+    }
+}
+
 impl Desk {
+    /// Puts into the wheel.
+    fn keep(&mut self, at: Millis, due: Due) {
+        self.wheel_bytes += due.bytes();
+        self.wheel.insert(at, due);
+    }
+
     fn is_under_way(&self, key: &TimerKey, generation: Sequence) -> bool {
         self.under_way.get(key).is_some_and(|attempts| attempts.iter().any(|a| a.generation == generation))
     }

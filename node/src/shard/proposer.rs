@@ -20,10 +20,6 @@ use super::office::FenceGuard;
 use super::raft::Raft;
 use crate::environment::Clock;
 
-/// Commands that wait.
-const QUEUE_MAX: usize = 16 * 1024;
-/// Bytes of the commands that wait.
-const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Entries of one shard that are under way at the same time. Two keep the disk and the network busy while
 /// the entries stay large.
 const UNDER_WAY_MAX: usize = 2;
@@ -45,6 +41,17 @@ pub enum ProposeError {
     Untrusted(String),
 }
 
+/// Bounds of a queue, and how long it lingers.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueBounds {
+    /// Commands that wait.
+    pub commands_max: usize,
+    /// Bytes of the commands that wait.
+    pub bytes_max: usize,
+    /// How long the first command of an entry waits for others when nothing is under way.
+    pub linger: Duration,
+}
+
 /// Says why this node must not stamp commands now, or that it may.
 pub type StampCheck = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
@@ -63,6 +70,7 @@ struct Proposal {
 pub struct Proposer {
     queue: mpsc::Sender<Proposal>,
     bytes: Arc<Semaphore>,
+    bytes_max: usize,
     applied_index: Arc<AtomicU64>,
 }
 
@@ -83,17 +91,21 @@ pub fn proposer(
     raft: Arc<RwLock<Option<Raft>>>,
     clock: Arc<dyn Clock>,
     stamp_check: StampCheck,
-    linger: Duration,
+    bounds: QueueBounds,
     on_entry: Arc<dyn Fn(usize) + Send + Sync>,
 ) -> (Proposer, ProposerLoop) {
-    let (tx, rx) = mpsc::channel(QUEUE_MAX);
+    let (tx, rx) = mpsc::channel(bounds.commands_max);
     let applied_index = Arc::new(AtomicU64::new(0));
+    let bytes_max = bounds.bytes_max.min(Semaphore::MAX_PERMITS);
     let handle = Proposer {
         queue: tx,
-        bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+        bytes: Arc::new(Semaphore::new(bytes_max)),
+        bytes_max,
         applied_index: applied_index.clone(),
     };
-    (handle, ProposerLoop { queue: rx, applied_index, raft, clock, stamp_check, linger, on_entry })
+    let behind =
+        ProposerLoop { queue: rx, applied_index, raft, clock, stamp_check, linger: bounds.linger, on_entry };
+    (handle, behind)
 }
 
 impl Proposer {
@@ -117,6 +129,13 @@ impl Proposer {
             mpsc::error::TrySendError::Closed(_) => ProposeError::NotLeader(None),
         })?;
         answer.await.unwrap_or_else(|_| Err(ProposeError::Unknown("the node is shutting down".into())))
+    }
+
+    /// Commands that wait, and their bytes.
+    #[must_use]
+    pub fn queue(&self) -> (usize, usize) {
+        let commands = self.queue.max_capacity() - self.queue.capacity();
+        (commands, self.bytes_max.saturating_sub(self.bytes.available_permits()))
     }
 
     /// The largest log index that a reply has shown to be applied.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
-use raft_store::{ShardLog, ShardStateMachine, TypeConfig};
+use raft_store::TypeConfig;
+use raft_store::log::ShardLog;
+use raft_store::state_machine::ShardStateMachine;
 
 use crate::peer::network::NetworkFactory;
 

@@ -175,6 +175,8 @@ impl Backend for FakeBackend {
     fn metrics(&self) -> String {
         "# EOF\n".to_owned()
     }
+
+    fn answered(&self, _operation: &'static str, _status: u16, _took: std::time::Duration) {}
 }
 
 /// An answer, with its JSON if it has some.

@@ -5,9 +5,9 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::http::HttpState;
+use crate::observability::metrics::CONTENT_TYPE;
 
 /// Handles the operation.
 pub async fn metrics(State(state): State<HttpState>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], state.backend.metrics())
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], state.backend.metrics())
 }

@@ -1,0 +1,152 @@
+//! Starts a node, waits for a signal or a fatal fault, and stops it in order.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use node::cluster::node::{Node, NodeParts, bind};
+use node::config::Settings;
+use node::delivery::{AddressPolicy, Sender, SenderSettings, UrlFault};
+use node::environment::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy};
+use node::http::{HttpSettings, HttpState, ServerBounds, UrlCheck};
+use node::identity::IdentityFile;
+use node::observability::log;
+use node::observability::metrics::Metrics;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What is to be started.
+pub struct Started {
+    /// Checked settings.
+    pub settings: Settings,
+    /// Whether timers go by a clock that stands still.
+    pub manual_clock: bool,
+    /// Whether everything is kept in memory.
+    pub in_memory: bool,
+    /// What to print when it listens.
+    pub banner: Option<String>,
+}
+
+/// Runs until a signal; the exit code says whether it ended in order.
+#[must_use]
+pub fn start_and_wait(started: Started) -> ExitCode {
+    if let Err(e) = log::init(&started.settings.log) {
+        return super::fail(&e.to_string());
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return super::fail(&format!("no runtime: {e}")),
+    };
+    match runtime.block_on(run(started)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            tracing::error!(reason, "the node ends");
+            super::fail(&reason)
+        }
+    }
+}
+
+async fn run(started: Started) -> Result<(), String> {
+    let settings = started.settings;
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let identity = IdentityFile::open_or_create(
+        &settings.node.data_dir,
+        &settings.node.name,
+        &settings.cluster.name,
+        &*entropy,
+    )
+    .map_err(|e| e.to_string())?;
+    let manual_clock = started.manual_clock.then(ManualClock::at_system_time);
+    let clock: Arc<dyn Clock> = match &manual_clock {
+        Some(clock) => Arc::new(clock.clone()),
+        None => Arc::new(SystemClock),
+    };
+    let policy = AddressPolicy::from_settings(&settings.delivery.allow).map_err(|e| e.to_string())?;
+    let sender =
+        Sender::new(policy.clone(), clock.clone(), SenderSettings::default()).map_err(|e| e.to_string())?;
+    let http_listener = bind("http.listen", settings.http.listen).await?;
+    let alone = settings.cluster.peers.len() <= 1;
+    let peer_listener = if alone { None } else { Some(bind("peer.listen", settings.peer.listen).await?) };
+    let node = Node::new(NodeParts {
+        settings,
+        identity,
+        clock,
+        manual_clock,
+        entropy: entropy.clone(),
+        sender,
+        metrics: Arc::new(Metrics::new()),
+        in_memory: started.in_memory,
+    });
+    if let Some(listener) = peer_listener {
+        node.serve_peers(listener);
+    }
+    let http = tokio::spawn(serve_http(node.clone(), entropy, policy, http_listener));
+    if let Some(banner) = started.banner {
+        let _ = writeln!(std::io::stderr(), "{banner}");
+    }
+    let ended = serve_until_signal(&node).await;
+    node.shut_down().await;
+    let _ = http.await;
+    ended
+}
+
+async fn serve_http(
+    node: Arc<Node>,
+    entropy: Arc<dyn Entropy>,
+    policy: AddressPolicy,
+    listener: tokio::net::TcpListener,
+) {
+    let settings = &node.settings.http;
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let state = HttpState {
+        backend: node.clone(),
+        entropy,
+        url_check: UrlCheck::new(move |url| node::delivery::check_url(url, &policy).map_err(url_fault)),
+        settings: HttpSettings {
+            deadline: std::time::Duration::from_millis(settings.request_timeout_ms),
+            body_bytes_max: size(settings.body_bytes_max),
+            ..HttpSettings::default()
+        },
+    };
+    let bounds = ServerBounds { connections_max: size(settings.connections_max), ..ServerBounds::default() };
+    let stop = node.stop.clone();
+    tracing::info!(listen = %settings.listen, node = node.settings.node.name, "serving the REST API");
+    let router = node::http::router(state);
+    node::http::serve_within(bounds, listener, router, async move { stop.cancelled().await }).await;
+}
+
+/// The HTTP layer's word for what the delivery found.
+fn url_fault(fault: UrlFault) -> node::http::UrlFault {
+    match fault {
+        UrlFault::Invalid(reason) => node::http::UrlFault::Invalid(reason),
+        UrlFault::Blocked(reason) => node::http::UrlFault::Blocked(reason),
+    }
+}
+
+async fn serve_until_signal(node: &Arc<Node>) -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut fatal = node.fatal.subscribe();
+    let run = node.run();
+    tokio::pin!(run);
+    let mut started = false;
+    loop {
+        tokio::select! {
+            result = &mut run, if !started => {
+                result?;
+                started = true;
+            }
+            _ = terminate.recv() => {
+                tracing::info!("SIGTERM: stopping in order");
+                return Ok(());
+            }
+            _ = tokio::signal::ctrl_c() => {
+                tracing::info!("SIGINT: stopping in order");
+                return Ok(());
+            }
+            _ = fatal.changed() => {
+                if let Some(reason) = fatal.borrow_and_update().clone() {
+                    return Err(reason);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Names a request's operation as api.yaml does, for metrics: a bounded set, whatever clients send.
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+
+/// Of a request that no route takes.
+const UNKNOWN: &str = "unknown";
+
+/// The `operationId`, or `unknown`.
+pub fn name(request: &Request) -> &'static str {
+    let Some(path) = request.extensions().get::<MatchedPath>() else { return UNKNOWN };
+    let path = path.as_str().strip_prefix("/api/v1").unwrap_or(path.as_str());
+    match (request.method(), path) {
+        (&Method::POST, "/groups/{group}/timers") => "createTimer",
+        (&Method::PUT, "/groups/{group}/timers/{id}") => "putTimer",
+        (&Method::GET, "/groups/{group}/timers/{id}") => "getTimer",
+        (&Method::PATCH, "/groups/{group}/timers/{id}") => "patchTimer",
+        (&Method::DELETE, "/groups/{group}/timers/{id}") => "deleteTimer",
+        (&Method::POST, "/groups/{group}/timers/{id}/fire") => "fireTimer",
+        (&Method::POST, "/groups/{group}/timers/{id}/redrive") => "redriveTimer",
+        (&Method::GET, "/info") => "getInfo",
+        (&Method::GET, "/cluster") => "getCluster",
+        (&Method::GET, "/cluster/routing") => "getRouting",
+        (&Method::GET, "/dev/clock") => "getClock",
+        (&Method::POST, "/dev/clock") => "advanceClock",
+        (&Method::GET, "/healthz") => "getHealth",
+        (&Method::GET, "/readyz") => "getReadiness",
+        (&Method::GET, "/metrics") => "getMetrics",
+        _ => UNKNOWN,
+    }
+}
