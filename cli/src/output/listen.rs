@@ -41,8 +41,6 @@ fn payload(record: &Record) -> String {
         Some(payload) => shorten(&payload.to_string(), PAYLOAD_CHARS_MAX),
         None if record.body.is_empty() => String::new(),
         None => match std::str::from_utf8(&record.body) {
-            // An envelope without a payload.
-            Ok(text) if text.starts_with('{') => String::new(),
             Ok(text) => shorten(text, PAYLOAD_CHARS_MAX),
             Err(_) => format!("{} bytes", record.body.len()),
         },

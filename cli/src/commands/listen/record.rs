@@ -32,6 +32,9 @@ impl Record {
     pub fn payload(&self) -> Option<serde_json::Value> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
         let is_envelope = body.get("generation").is_some() && body.get("attempt").is_some();
-        if is_envelope { body.get("payload").cloned() } else { Some(body) }
+        if !is_envelope {
+            return Some(body);
+        }
+        body.get("payload").or_else(|| body.get("payloadBase64")).cloned()
     }
 }

@@ -76,7 +76,7 @@ impl Totals {
         let stale = matches!(self.fencing.admit_callback(callback), Admission::Stale { .. });
         self.duplicates += u64::from(duplicate);
         self.stale += u64::from(stale);
-        // A retry is late by design, and a manual one was never due.
+        // When a retry comes depends on what this receiver answered before.
         if callback.attempt == 1 && !callback.manual && !duplicate {
             self.measure(record.lateness_ms());
         }

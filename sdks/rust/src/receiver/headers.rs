@@ -14,7 +14,7 @@ pub struct CallbackHeaders {
     pub generation: u64,
     /// From 1.
     pub attempt: u32,
-    /// When it was to be called: RFC 3339, UTC, milliseconds.
+    /// When this attempt was due (the first: `executeAt`): RFC 3339, UTC, milliseconds.
     pub scheduled_at: String,
     /// How much later than due this attempt was started, in ms, by the sender's clock.
     pub late_ms: u64,
