@@ -1,0 +1,96 @@
+//! The keys of both stores, one kind a file: layout, encode, decode, range.
+//!
+//! The log's keys begin with the shard (u16), the state's with a replica incarnation (u32); then a tag of
+//! one byte. Integers are big-endian, so that bytes sort as numbers do. Tags are for ever.
+
+pub mod expiry;
+pub mod log_anchor;
+pub mod log_committed;
+pub mod log_entry;
+pub mod log_format;
+pub mod log_vote;
+pub mod meta;
+pub mod pointer;
+pub mod timer;
+pub mod wheel;
+
+/// A range of keys: from (inclusive), to (exclusive).
+pub type KeyRange = (Vec<u8>, Vec<u8>);
+
+/// Tags of the log's tables.
+pub mod log_tag {
+    /// See [`super::log_format`].
+    pub const FORMAT: u8 = 0;
+    /// See [`super::log_vote`].
+    pub const VOTE: u8 = 1;
+    /// See [`super::log_committed`].
+    pub const COMMITTED: u8 = 2;
+    /// See [`super::log_anchor`].
+    pub const ANCHOR: u8 = 3;
+    /// See [`super::log_entry`].
+    pub const ENTRY: u8 = 4;
+}
+
+/// Tags of the state's tables. Reserved ones are not written yet and must not be used for anything else.
+pub mod state_tag {
+    /// See [`super::meta`].
+    pub const META: u8 = 1;
+    /// See [`super::timer`].
+    pub const TIMER: u8 = 2;
+    /// See [`super::wheel`].
+    pub const WHEEL: u8 = 3;
+    /// See [`super::expiry`].
+    pub const EXPIRY: u8 = 4;
+    /// Reserved: the index for listing (group, state, executeAt, id).
+    pub const LISTING: u8 = 5;
+    /// Reserved: the outbox of transitions.
+    pub const OUTBOX: u8 = 6;
+    /// Reserved: settings of groups.
+    pub const GROUP: u8 = 7;
+    /// Reserved: the history of attempts.
+    pub const ATTEMPT: u8 = 8;
+    /// Reserved: the wheels of parked timers.
+    pub const PARKED: u8 = 9;
+}
+
+/// A fixed-size integer at `at`, or none if the key is too short.
+pub(crate) fn int<const N: usize>(key: &[u8], at: usize) -> Option<[u8; N]> {
+    key.get(at..at + N)?.try_into().ok()
+}
+
+/// The keys of an incarnation, all tables.
+#[must_use]
+pub fn incarnation_range(incarnation: u32) -> KeyRange {
+    (incarnation.to_be_bytes().to_vec(), incarnation.saturating_add(1).to_be_bytes().to_vec())
+}
+
+/// The prefix of a table of an incarnation.
+pub(crate) fn table(incarnation: u32, tag: u8) -> Vec<u8> {
+    let mut key = Vec::with_capacity(64);
+    key.extend_from_slice(&incarnation.to_be_bytes());
+    key.push(tag);
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn persisted_tags_never_change() {
+        use {log_tag as l, state_tag as s};
+        assert_eq!([l::FORMAT, l::VOTE, l::COMMITTED, l::ANCHOR, l::ENTRY], [0, 1, 2, 3, 4]);
+        assert_eq!([s::META, s::TIMER, s::WHEEL, s::EXPIRY], [1, 2, 3, 4]);
+        assert_eq!([s::LISTING, s::OUTBOX, s::GROUP, s::ATTEMPT, s::PARKED], [5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn the_tables_of_an_incarnation_lie_in_its_range() {
+        let (from, to) = incarnation_range(7);
+        for tag in [state_tag::META, state_tag::TIMER, u8::MAX] {
+            let key = table(7, tag);
+            assert!(from <= key && key < to);
+            assert!(table(6, tag) < from && to < table(8, tag));
+        }
+    }
+}

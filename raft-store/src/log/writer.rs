@@ -1,0 +1,437 @@
+//! One writer for the logs of all shards: what is pending becomes one batch and one sync.
+//!
+//! Two stages, each a thread: the first writes and syncs the log, the second raises and syncs the high-water
+//! mark and only then acknowledges, while the first writes the next batch. In simulation both run inline.
+
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::storage::IOFlushed;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::engine::{Batch, Engine};
+use crate::error::StoreError;
+use crate::keys::{log_anchor, log_committed, log_entry, log_vote};
+use crate::limits::{PENDING_BYTES_MAX, UNMARKED_BATCHES_MAX};
+use crate::log::health::{Health, Stopwatch};
+use crate::log::mark::{Mark, Place as Marked};
+use crate::log::record;
+use crate::log::shard_cell::ShardCell;
+use crate::log::tail::Place;
+use crate::type_config::{TypeConfig, Vote};
+
+/// Where the outcome of a synced change goes.
+pub(crate) type Done = oneshot::Sender<Result<(), StoreError>>;
+
+/// A change of a shard's log, already made in memory.
+pub(crate) enum Job {
+    Append {
+        cell: Arc<ShardCell>,
+        /// See [`ShardCell::set_durable`].
+        epoch: u64,
+        first: u64,
+        records: Vec<Bytes>,
+        last: (u64, u64),
+        callback: IOFlushed<TypeConfig>,
+        room: OwnedSemaphorePermit,
+    },
+    Vote {
+        cell: Arc<ShardCell>,
+        vote: Vote,
+        done: Done,
+    },
+    /// Entries from `end` on go; the log ends at `last` then.
+    Truncate {
+        cell: Arc<ShardCell>,
+        epoch: u64,
+        end: u64,
+        last: Place,
+        done: Done,
+    },
+    /// Entries from `first` to before `end` go.
+    Purge {
+        shard: u16,
+        first: u64,
+        end: u64,
+        anchor: Bytes,
+    },
+    Committed {
+        shard: u16,
+        id: Bytes,
+    },
+}
+
+/// What happens once a batch is durable and marked.
+enum Ack {
+    Append { durable: Durable, callback: IOFlushed<TypeConfig>, _room: OwnedSemaphorePermit },
+    Truncate { durable: Durable, done: Done },
+    Vote { done: Done },
+}
+
+/// Entries of a shard before `end` are durable.
+struct Durable {
+    cell: Arc<ShardCell>,
+    epoch: u64,
+    end: u64,
+}
+
+enum Change {
+    Log(u16, Place),
+    Vote(u16, (u64, u64, bool)),
+}
+
+/// A batch under way.
+#[derive(Default)]
+struct Group {
+    batch: Batch,
+    sync: bool,
+    changes: Vec<Change>,
+    acks: Vec<Ack>,
+}
+
+/// What the second stage is given.
+enum ToMark {
+    /// A batch that is durable in the log.
+    Written { changes: Vec<Change>, acks: Vec<Ack> },
+    /// Lower a place, and say when that is durable.
+    Lower { shard: u16, to: Place, done: Sender<Result<(), StoreError>> },
+}
+
+/// The queue in front of the writer, and what both stages share.
+pub(crate) struct Writer {
+    engine: Arc<dyn Engine>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    room: Arc<Semaphore>,
+    failed: OnceLock<StoreError>,
+    health: watch::Sender<Health>,
+    log_sync: Stopwatch,
+    mark_sync: Stopwatch,
+    /// Set in simulation: no threads.
+    inline: Option<Mutex<Mark>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    closing: bool,
+}
+
+/// The threads of a writer, joined by [`Threads::join`].
+#[derive(Debug)]
+pub(crate) struct Threads(Vec<JoinHandle<()>>);
+
+impl Writer {
+    /// A writer without threads: every job is done when [`Self::submit`] returns.
+    pub(crate) fn inline(engine: Arc<dyn Engine>, mark: Mark) -> Arc<Self> {
+        Arc::new(Self::new(engine, Some(Mutex::new(mark))))
+    }
+
+    /// A writer with its two threads.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(crate) fn start(engine: Arc<dyn Engine>, mark: Mark) -> Result<(Arc<Self>, Threads), StoreError> {
+        let writer = Arc::new(Self::new(engine, None));
+        let (to_mark, from_writer) = sync_channel(UNMARKED_BATCHES_MAX);
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+            thread.map_err(|e| StoreError::io("the log's threads", &e))
+        };
+        let (first, second) = (writer.clone(), writer.clone());
+        let marking = spawn("log-mark", Box::new(move || second.run_mark(mark, &from_writer)))?;
+        let writing = spawn("log-write", Box::new(move || first.run_log(&to_mark)))?;
+        // The writer ends first and with it the channel that the second stage lives on.
+        Ok((writer, Threads(vec![writing, marking])))
+    }
+
+    fn new(engine: Arc<dyn Engine>, inline: Option<Mutex<Mark>>) -> Self {
+        Self {
+            engine,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            room: Arc::new(Semaphore::new(PENDING_BYTES_MAX)),
+            failed: OnceLock::new(),
+            health: watch::Sender::new(Health::Healthy),
+            log_sync: Stopwatch::default(),
+            mark_sync: Stopwatch::default(),
+            inline,
+        }
+    }
+
+    pub(crate) fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// How long the syncs that are under way have been so: the longer of both.
+    pub(crate) fn stalled_for(&self) -> Duration {
+        self.log_sync.running_for().max(self.mark_sync.running_for())
+    }
+
+    /// Waits until `bytes` more may be pending.
+    ///
+    /// # Errors
+    /// When the log has failed or is closed.
+    pub(crate) async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let bytes = u32::try_from(bytes.min(PENDING_BYTES_MAX)).unwrap_or(u32::MAX);
+        let room = self.room.clone().acquire_many_owned(bytes).await;
+        room.map_err(|_| self.failed.get().cloned().unwrap_or(StoreError::Closed))
+    }
+
+    /// Queues a job. Jobs of a shard take effect in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// When the log has failed or is closed; nothing is queued then.
+    pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
+        self.check()?;
+        if let Some(mark) = &self.inline {
+            self.run_inline(&mut mark.lock(), job);
+            return self.check();
+        }
+        let mut queue = self.queue.lock();
+        if queue.closing {
+            return Err(StoreError::Closed);
+        }
+        queue.jobs.push(job);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// The failure that closed the log, if there was one.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.failed.get().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Takes no more jobs; the threads end when the queued ones are done.
+    pub(crate) fn close(&self) {
+        self.queue.lock().closing = true;
+        self.wake.notify_all();
+        self.room.close();
+    }
+
+    /// A write failed: what it left on disk is unknown, so nothing may follow it.
+    fn fail(&self, error: &StoreError) {
+        let closed = match error {
+            StoreError::DiskFull { .. } | StoreError::Failed(_) => error.clone(),
+            other => StoreError::Failed(other.to_string()),
+        };
+        if self.failed.set(closed).is_ok() {
+            tracing::error!(%error, "the log failed and takes no more writes");
+            self.health.send_replace(Health::Failed(error.to_string()));
+        }
+        self.room.close();
+    }
+
+    fn run_inline(&self, mark: &mut Mark, job: Job) {
+        let written = self.write_jobs(vec![job], &mut |shard, to| {
+            mark.place(shard).log = to;
+            mark.save()
+        });
+        for (changes, acks) in written {
+            self.settle(mark, &changes, acks);
+        }
+    }
+
+    fn run_log(&self, to_mark: &SyncSender<ToMark>) {
+        let _guard = FailOnPanic(self);
+        loop {
+            let jobs = {
+                let mut queue = self.queue.lock();
+                while queue.jobs.is_empty() && !queue.closing {
+                    self.wake.wait(&mut queue);
+                }
+                std::mem::take(&mut queue.jobs)
+            };
+            if jobs.is_empty() {
+                return;
+            }
+            let written = self.write_jobs(jobs, &mut |shard, to| {
+                let (done, outcome) = channel();
+                let lower = ToMark::Lower { shard, to, done };
+                to_mark.send(lower).map_err(|_| StoreError::Closed)?;
+                outcome.recv().unwrap_or(Err(StoreError::Closed))
+            });
+            for (changes, acks) in written {
+                // The second stage outlives the first unless it panicked; then the acks say so.
+                if let Err(lost) = to_mark.send(ToMark::Written { changes, acks })
+                    && let ToMark::Written { acks, .. } = lost.0
+                {
+                    refuse(acks, &StoreError::Failed("the marking thread is gone".into()));
+                }
+            }
+        }
+    }
+
+    /// Writes jobs in order, as few batches as possible: only a truncation needs the mark lowered, durably,
+    /// before it and so begins a new one.
+    fn write_jobs(
+        &self,
+        jobs: Vec<Job>,
+        lower: &mut dyn FnMut(u16, Place) -> Result<(), StoreError>,
+    ) -> Vec<(Vec<Change>, Vec<Ack>)> {
+        let mut written = Vec::new();
+        let mut group = Group::default();
+        for job in jobs {
+            if let Job::Truncate { cell, last, .. } = &job {
+                let (shard, last) = (cell.shard(), *last);
+                self.write_group(std::mem::take(&mut group), &mut written);
+                // What was written before is acknowledged behind the lowering; it is durable already, and
+                // the mark may always be too low.
+                if let Err(error) = self.check().and_then(|()| lower(shard, last)) {
+                    self.fail(&error);
+                }
+            }
+            group.add(job);
+        }
+        self.write_group(group, &mut written);
+        written
+    }
+
+    fn write_group(&self, group: Group, written: &mut Vec<(Vec<Change>, Vec<Ack>)>) {
+        if group.batch.is_empty() {
+            return;
+        }
+        let outcome = self.check().and_then(|()| {
+            let _running = self.log_sync.start();
+            self.engine.write(group.batch, group.sync)
+        });
+        match outcome {
+            Ok(()) => written.push((group.changes, group.acks)),
+            Err(error) => {
+                self.fail(&error);
+                refuse(group.acks, &self.failed.get().cloned().unwrap_or(error));
+            }
+        }
+    }
+
+    fn run_mark(&self, mut mark: Mark, from_writer: &Receiver<ToMark>) {
+        let _guard = FailOnPanic(self);
+        while let Ok(first) = from_writer.recv() {
+            let (mut changes, mut acks, mut lowered) = (Vec::new(), Vec::new(), Vec::new());
+            // One sync for all that is there.
+            for item in std::iter::once(first).chain(from_writer.try_iter().take(UNMARKED_BATCHES_MAX)) {
+                match item {
+                    ToMark::Written { changes: c, acks: a } => {
+                        changes.extend(c);
+                        acks.extend(a);
+                    }
+                    ToMark::Lower { shard, to, done } => {
+                        changes.push(Change::Log(shard, to));
+                        lowered.push(done);
+                    }
+                }
+            }
+            self.settle(&mut mark, &changes, acks);
+            for done in lowered {
+                // The writer waits for it, unless it panicked.
+                let _ = done.send(self.check());
+            }
+        }
+    }
+
+    /// The second stage: mark, then acknowledge in order.
+    fn settle(&self, mark: &mut Mark, changes: &[Change], acks: Vec<Ack>) {
+        for change in changes {
+            match *change {
+                Change::Log(shard, to) => mark.place(shard).log = to,
+                Change::Vote(shard, vote) => mark.place(shard).vote = Some(vote),
+            }
+        }
+        if !changes.is_empty() {
+            let outcome = self.check().and_then(|()| {
+                let _running = self.mark_sync.start();
+                mark.save()
+            });
+            if let Err(error) = outcome {
+                self.fail(&error);
+                return refuse(acks, &self.failed.get().cloned().unwrap_or(error));
+            }
+        }
+        for ack in acks {
+            match ack {
+                Ack::Append { durable, callback, _room } => {
+                    durable.cell.set_durable(durable.epoch, durable.end);
+                    callback.io_completed(Ok(()));
+                }
+                Ack::Truncate { durable, done } => {
+                    durable.cell.set_durable(durable.epoch, durable.end);
+                    let _ = done.send(Ok(()));
+                }
+                // Whoever asked may be gone: its shard was shut down.
+                Ack::Vote { done } => {
+                    let _ = done.send(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl Group {
+    fn add(&mut self, job: Job) {
+        match job {
+            Job::Append { cell, epoch, first, records, last, callback, room } => {
+                let end = first + records.len() as u64;
+                for (index, record) in (first..).zip(records) {
+                    self.batch.put(log_entry::encode(cell.shard(), index), record);
+                }
+                self.sync = true;
+                self.changes.push(Change::Log(cell.shard(), Some(last)));
+                let durable = Durable { cell, epoch, end };
+                self.acks.push(Ack::Append { durable, callback, _room: room });
+            }
+            Job::Vote { cell, vote, done } => {
+                self.batch.put(log_vote::encode(cell.shard()), record::encode_vote(cell.shard(), &vote));
+                self.sync = true;
+                self.changes.push(Change::Vote(cell.shard(), Marked::of_vote(&vote)));
+                self.acks.push(Ack::Vote { done });
+            }
+            Job::Truncate { cell, epoch, end, last: _, done } => {
+                self.batch.delete_range(log_entry::range_from(cell.shard(), end));
+                self.sync = true;
+                self.acks.push(Ack::Truncate { durable: Durable { cell, epoch, end }, done });
+            }
+            // Neither is needed after a crash, so neither is worth a sync of its own.
+            Job::Purge { shard, first, end, anchor } => {
+                self.batch.put(log_anchor::encode(shard), anchor);
+                self.batch.delete_range(log_entry::range(shard, first, end));
+            }
+            Job::Committed { shard, id } => self.batch.put(log_committed::encode(shard), id),
+        }
+    }
+}
+
+fn refuse(acks: Vec<Ack>, error: &StoreError) {
+    for ack in acks {
+        match ack {
+            Ack::Append { callback, .. } => callback.io_completed(Err(error.clone().into())),
+            Ack::Truncate { done, .. } | Ack::Vote { done } => {
+                let _ = done.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// A stage that panics must not leave its callers waiting.
+struct FailOnPanic<'a>(&'a Writer);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&StoreError::Failed("a thread of the log panicked".into()));
+            self.0.queue.lock().jobs.clear();
+        }
+    }
+}
+
+impl Threads {
+    /// Waits for the end of both; a panic in one was reported as a failure.
+    pub(crate) fn join(&mut self) {
+        for thread in self.0.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Applies committed entries: the rules are timer-core's, the writing is ours.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use openraft::storage::EntryResponder;
+use timer_core::ids::TimerKey;
+use timer_core::tables::{Changes, Overlay, Tables, TimerChange, apply, index_keys};
+use timer_core::time::Millis;
+use timer_core::timer::Timer;
+
+use crate::engine::{Batch, View};
+use crate::error::StoreError;
+use crate::keys::{expiry, timer, wheel};
+use crate::state_machine::replica::Replica;
+use crate::state_machine::{NoticeSink, StateInner, meta};
+use crate::type_config::{EntryReply, Payload, StoredMembership, TypeConfig};
+
+/// The timers of an incarnation, as timer-core reads them.
+pub(super) struct Stored<'a> {
+    pub(super) view: &'a dyn View,
+    pub(super) shard: u16,
+    pub(super) incarnation: u32,
+}
+
+impl Tables for Stored<'_> {
+    type Error = StoreError;
+
+    fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, StoreError> {
+        let bytes = self.view.get(&timer::encode(self.incarnation, key))?;
+        bytes.map(|bytes| decode_timer(self.shard, &bytes)).transpose()
+    }
+}
+
+/// Reads a timer's record.
+pub(super) fn decode_timer(shard: u16, bytes: &[u8]) -> Result<Timer, StoreError> {
+    proto::record::decode_timer(bytes)
+        .map_err(|e| StoreError::corrupted(format!("the state of shard {shard}"), format!("a timer: {e}")))
+}
+
+/// Applies entries in order, in one write, and answers them.
+///
+/// Either all took effect or, on an error, none.
+pub(super) fn apply_batch(
+    inner: &StateInner,
+    replica: &Replica,
+    sink: Option<&dyn NoticeSink>,
+    entries: Vec<EntryResponder<TypeConfig>>,
+) -> Result<(), StoreError> {
+    let shard = replica.shard;
+    let mut current = replica.current().clone();
+    let stored = Stored { view: &*inner.engine, shard, incarnation: current.incarnation };
+    let cursor_before = current.state.cursor;
+    let mut overlay = Overlay::new(&stored, std::mem::take(&mut current.state));
+    let mut answers = Vec::new();
+    let mut membership_changed = false;
+    for (entry, responder) in entries {
+        let id = entry.log_id;
+        if current.applied.is_some_and(|applied| id.index() <= applied.index()) {
+            return Err(StoreError::Misuse { shard, detail: format!("entry {id} was applied before") });
+        }
+        let reply = match entry.payload {
+            Payload::Blank => EntryReply::None,
+            Payload::Normal(data) => {
+                let decoded = proto::entry::decode(&data.0).map_err(|e| {
+                    StoreError::corrupted(format!("the log of shard {shard}"), format!("entry {id}: {e}"))
+                })?;
+                EntryReply::Replies(apply(&mut overlay, id.index(), &decoded)?)
+            }
+            Payload::Membership(membership) => {
+                current.membership = StoredMembership::new(Some(id), membership);
+                membership_changed = true;
+                EntryReply::None
+            }
+        };
+        current.applied = Some(id);
+        if let Some(responder) = responder {
+            answers.push((responder, reply));
+        }
+    }
+    let Some(applied) = current.applied else { return Ok(()) };
+    let Changes { state, timers, notices } = overlay.into_changes();
+    current.state = state;
+
+    let mut batch = Batch::default();
+    close_slots(inner, &mut batch, &stored, (cursor_before, current.state.cursor), &timers)?;
+    for change in &timers {
+        put_change(&mut batch, current.incarnation, change);
+    }
+    if membership_changed {
+        meta::put_membership(&mut batch, current.incarnation, &current.membership);
+    }
+    meta::put_applied(&mut batch, current.incarnation, &applied, &current.state);
+    {
+        let mut now = replica.current_mut();
+        inner.engine.write(batch, false)?;
+        *now = current;
+    }
+    if let Some(sink) = sink
+        && sink.listens()
+    {
+        sink.applied(applied, notices);
+    }
+    for (responder, reply) in answers {
+        responder.send(reply);
+    }
+    Ok(())
+}
+
+/// A timer's record and its index keys change together.
+fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
+    let (before, after) = (index_keys(change.before.as_ref()), index_keys(change.after.as_ref()));
+    let mut name = Vec::new();
+    timer::append(&mut name, &change.key);
+    if before.wheel != after.wheel {
+        if let Some((position, generation)) = before.wheel {
+            batch.delete(wheel::encode(incarnation, position, generation));
+        }
+        if let Some((position, generation)) = after.wheel {
+            batch.put(wheel::encode(incarnation, position, generation), name.clone());
+        }
+    }
+    if before.expiry != after.expiry {
+        if let Some((at, version)) = before.expiry {
+            batch.delete(expiry::encode(incarnation, at, version));
+        }
+        if let Some((at, version)) = after.expiry {
+            batch.put(expiry::encode(incarnation, at, version), name);
+        }
+    }
+    let key = timer::encode(incarnation, &change.key);
+    match &change.after {
+        Some(after) => batch.put(key, proto::record::encode_timer(after)),
+        None => batch.delete(key),
+    }
+}
+
+/// Covers the tombstones of closed slots by one range delete, so that they cost nothing any more. It goes
+/// before the batch's own keys.
+///
+/// It must change nothing that can be read: should a slot not be empty, against what the cursor promises,
+/// its timers are kept.
+fn close_slots(
+    inner: &StateInner,
+    batch: &mut Batch,
+    stored: &Stored<'_>,
+    (from, to): (Millis, Millis),
+    timers: &[TimerChange],
+) -> Result<(), StoreError> {
+    if from >= to {
+        return Ok(());
+    }
+    let range = wheel::range(stored.incarnation, from, to);
+    let leaving: BTreeSet<_> = timers
+        .iter()
+        .filter_map(|change| index_keys(change.before.as_ref()).wheel)
+        .map(|(position, generation)| wheel::encode(stored.incarnation, position, generation))
+        .collect();
+    let mut kept = None;
+    inner.engine.scan(&range.0, &range.1, &mut |key, value| {
+        if leaving.contains(key) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        kept = timer::parse(value);
+        Ok(ControlFlow::Break(()))
+    })?;
+    match kept {
+        None => batch.delete_range(range),
+        Some(timer) => {
+            tracing::error!(shard = stored.shard, %timer, %to, "the cursor passed a pending timer")
+        }
+    }
+    Ok(())
+}

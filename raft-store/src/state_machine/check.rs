@@ -1,0 +1,131 @@
+//! Probes of a whole replica: is it equal to others', and do its indexes say what its timers say?
+
+use std::ops::ControlFlow;
+
+use timer_core::tables::index_keys;
+use timer_core::timer::State;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::engine::View;
+use crate::error::StoreError;
+use crate::keys::{KeyRange, expiry, incarnation_range, timer, wheel};
+use crate::state_machine::apply::decode_timer;
+use crate::state_machine::replica::{Current, Replica};
+use crate::state_machine::{StateInner, meta};
+use crate::type_config::LogId;
+
+/// What does not agree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexFault {
+    /// The wheel or the expiry table has other keys than the timers call for.
+    #[error("{table} has {found} keys, the timers call for {expected}; or they differ")]
+    Keys {
+        /// Which table.
+        table: &'static str,
+        /// Keys that are there.
+        found: u64,
+        /// Keys that should be.
+        expected: u64,
+    },
+    /// The counts in the shard's state are wrong.
+    #[error("the shard's state counts {counted:?} timers by state, there are {found:?}")]
+    Counts {
+        /// As counted.
+        counted: [u64; State::ALL.len()],
+        /// As found.
+        found: [u64; State::ALL.len()],
+    },
+}
+
+/// Calls `read` with a view of the replica as it is after one entry.
+fn with_view<T>(
+    inner: &StateInner,
+    replica: &Replica,
+    mut read: impl FnMut(&dyn View, &Current) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let _files_stay = inner.files.read_recursive();
+    let mut current = Some(replica.current());
+    let mut out = None;
+    inner.engine.view(&mut |view| {
+        let incarnation = current.take().map_or(0, |current| current.incarnation);
+        let at_view = meta::load(view, replica.shard, incarnation)?;
+        out = Some(read(view, &at_view)?);
+        Ok(())
+    })?;
+    out.ok_or(StoreError::Closed)
+}
+
+pub(super) fn state_hash(inner: &StateInner, replica: &Replica) -> Result<(Option<LogId>, u64), StoreError> {
+    with_view(inner, replica, |view, current| {
+        let mut hash = Xxh3::new();
+        let (from, to) = incarnation_range(current.incarnation);
+        view.scan(&from, &to, &mut |key, value| {
+            hash_record(&mut hash, &key[4..], value);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok((current.applied, hash.digest()))
+    })
+}
+
+/// Adds a record, without its incarnation, to a hash.
+pub(super) fn hash_record(hash: &mut Xxh3, key: &[u8], value: &[u8]) {
+    for part in [key, value] {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+}
+
+/// A set of keys and values whatever their order: how many, and the sum of their hashes.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Sum {
+    count: u64,
+    hash: u64,
+}
+
+impl Sum {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.count += 1;
+        self.hash = self.hash.wrapping_add(xxh3_64(&[key, &[0], value].concat()));
+    }
+}
+
+fn sum(view: &dyn View, (from, to): &KeyRange) -> Result<Sum, StoreError> {
+    let mut found = Sum::default();
+    view.scan(from, to, &mut |key, value| {
+        found.add(key, value);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
+pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Option<IndexFault>, StoreError> {
+    with_view(inner, replica, |view, current| {
+        let incarnation = current.incarnation;
+        let (mut wheel_sum, mut expiry_sum) = (Sum::default(), Sum::default());
+        let mut counts = [0; State::ALL.len()];
+        let (from, to) = timer::range(incarnation);
+        view.scan(&from, &to, &mut |key, value| {
+            let timer = decode_timer(replica.shard, value)?;
+            counts[timer.state as usize] += 1;
+            let (keys, name) = (index_keys(Some(&timer)), &key[5..]);
+            if let Some((at, generation)) = keys.wheel {
+                wheel_sum.add(&wheel::encode(incarnation, at, generation), name);
+            }
+            if let Some((at, version)) = keys.expiry {
+                expiry_sum.add(&expiry::encode(incarnation, at, version), name);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for (table, range, expected) in
+            [("wheel", wheel::all(incarnation), wheel_sum), ("expiry", expiry::all(incarnation), expiry_sum)]
+        {
+            let found = sum(view, &range)?;
+            if found != expected {
+                let (found, expected) = (found.count, expected.count);
+                return Ok(Some(IndexFault::Keys { table, found, expected }));
+            }
+        }
+        let counted = current.state.counts;
+        Ok((counted != counts).then_some(IndexFault::Counts { counted, found: counts }))
+    })
+}

@@ -1,0 +1,108 @@
+//! Opens the states of a node: finds each shard's incarnation and removes what no shard points to.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::engine::{Batch, Engine, View};
+use crate::error::StoreError;
+use crate::keys::{incarnation_range, int, pointer};
+use crate::state_machine::replica::Replica;
+use crate::state_machine::{StateDb, StateInner, meta};
+
+const FORMAT: u8 = 1;
+
+impl StateDb {
+    /// Opens the states of `shards` shards.
+    ///
+    /// # Errors
+    /// When anything is not as it was left: see [`StoreError`].
+    pub(crate) fn open(engine: Arc<dyn Engine>, shards: u16, cluster_id: String) -> Result<Self, StoreError> {
+        check_format(&*engine, shards)?;
+        let mut pointers = Vec::with_capacity(usize::from(shards));
+        for shard in 0..shards {
+            pointers.push(read_u32(&*engine, &pointer::encode(shard))?);
+        }
+        let used: BTreeSet<u32> = pointers.iter().copied().flatten().collect();
+        remove_unused(&*engine, &used)?;
+        let stored_next = read_u32(&*engine, &pointer::next())?.unwrap_or(1);
+        let mut next = stored_next.max(used.last().map_or(1, |last| last + 1));
+        let mut batch = Batch::default();
+        let mut replicas = Vec::with_capacity(pointers.len());
+        for (shard, found) in (0..).zip(pointers) {
+            let incarnation = found.unwrap_or(next);
+            if found.is_none() {
+                batch.put(pointer::encode(shard), next.to_be_bytes().to_vec());
+                next += 1;
+            }
+            replicas.push(Replica::new(shard, meta::load(&*engine, shard, incarnation)?));
+        }
+        batch.put(pointer::next(), next.to_be_bytes().to_vec());
+        engine.write(batch, false)?;
+        engine.flush()?;
+        let inner = StateInner {
+            engine,
+            cluster_id,
+            replicas,
+            next_incarnation: Mutex::new(next),
+            flushing: Mutex::new(()),
+            files: RwLock::new(()),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+/// Whether the engine was never used.
+pub(crate) fn is_blank(engine: &dyn View) -> Result<bool, StoreError> {
+    Ok(engine.get(&pointer::format())?.is_none())
+}
+
+fn check_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
+    let [high, low] = shards.to_be_bytes();
+    match engine.get(&pointer::format())?.as_deref() {
+        None => {
+            let mut batch = Batch::default();
+            batch.put(pointer::format(), vec![FORMAT, high, low]);
+            engine.write(batch, false)
+        }
+        Some([format, ..]) if *format > FORMAT => {
+            let (found, known) = (u32::from(*format), u32::from(FORMAT));
+            Err(StoreError::NewerFormat { what: "the state", found, known })
+        }
+        Some([FORMAT, high, low]) => {
+            let stored = u16::from_be_bytes([*high, *low]);
+            if stored == shards { Ok(()) } else { Err(StoreError::ShardCount { stored, asked: shards }) }
+        }
+        Some(_) => Err(StoreError::corrupted("the state", "the format record is not one")),
+    }
+}
+
+fn read_u32(view: &dyn View, key: &[u8]) -> Result<Option<u32>, StoreError> {
+    let Some(bytes) = view.get(key)? else { return Ok(None) };
+    let value = int(&bytes, 0).map(u32::from_be_bytes);
+    value.map(Some).ok_or_else(|| StoreError::corrupted("the state", "a pointer is not one"))
+}
+
+/// Half-received snapshots, and replicas whose place a snapshot took before a crash.
+fn remove_unused(engine: &dyn Engine, used: &BTreeSet<u32>) -> Result<(), StoreError> {
+    let mut from = incarnation_range(1).0;
+    loop {
+        let mut found = None;
+        engine.scan(&from, &[0xFF; 5], &mut |key, _| {
+            found = int(key, 0).map(u32::from_be_bytes);
+            Ok(ControlFlow::Break(()))
+        })?;
+        let Some(incarnation) = found else { return Ok(()) };
+        let range = incarnation_range(incarnation);
+        if !used.contains(&incarnation) {
+            tracing::info!(incarnation, "removing a replica that no shard points to");
+            let mut batch = Batch::default();
+            batch.delete_range(range.clone());
+            engine.write(batch, false)?;
+            engine.drop_files(&range.0, &range.1)?;
+        }
+        from = range.1;
+    }
+}

@@ -1,0 +1,146 @@
+//! Reads of a shard's state beside Raft: for the leader's dispatcher, for GET, and for probes.
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use timer_core::ids::{Sequence, TimerKey};
+use timer_core::shard_state::ShardState;
+use timer_core::tables::Tables;
+use timer_core::time::Millis;
+use timer_core::timer::Timer;
+
+use crate::error::StoreError;
+use crate::keys::{KeyRange, expiry, timer, wheel};
+use crate::limits::SCAN_ITEMS_MAX;
+use crate::state_machine::apply::Stored;
+use crate::state_machine::replica::Replica;
+use crate::state_machine::{StateInner, check};
+use crate::type_config::LogId;
+
+pub use crate::state_machine::check::IndexFault;
+
+/// Reads one shard's state. Each call sees the state after some entry; the next may see a later one.
+/// Calls block for the disk where the record is not in memory.
+#[derive(Clone, Debug)]
+pub struct StateReader {
+    inner: Arc<StateInner>,
+    replica: Arc<Replica>,
+}
+
+/// A place in an index: when, and which timer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// In the wheel: the position. In the expiry table: when the record may go.
+    pub at: Millis,
+    /// In the wheel: the generation. In the expiry table: the version.
+    pub sequence: Sequence,
+    /// The timer.
+    pub key: TimerKey,
+}
+
+impl StateReader {
+    pub(crate) fn new(inner: Arc<StateInner>, replica: Arc<Replica>) -> Self {
+        Self { inner, replica }
+    }
+
+    /// The timer of `key`, in any state.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, StoreError> {
+        let current = self.replica.current();
+        let view = &*self.inner.engine;
+        Stored { view, shard: self.replica.shard, incarnation: current.incarnation }.timer(key)
+    }
+
+    /// Pending timers in the order of their wheel positions, from `from` to before `until`; at most `limit`
+    /// (and [`SCAN_ITEMS_MAX`]). Begin at the shard's cursor: below it there are none.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn scan_wheel(
+        &self,
+        from: Bound<(Millis, Sequence)>,
+        until: Millis,
+        limit: usize,
+    ) -> Result<Vec<Slot>, StoreError> {
+        let current = self.replica.current();
+        let incarnation = current.incarnation;
+        let start = match from {
+            Bound::Included((at, sequence)) => wheel::encode(incarnation, at, sequence),
+            Bound::Excluded((at, sequence)) => {
+                let mut key = wheel::encode(incarnation, at, sequence);
+                // The least key behind it.
+                key.push(0);
+                key
+            }
+            Bound::Unbounded => wheel::all(incarnation).0,
+        };
+        let end = wheel::encode(incarnation, until, Sequence(0));
+        self.scan((start, end), limit, wheel::decode)
+    }
+
+    /// Finished timers whose records may go before `until`, oldest first; at most `limit` (and
+    /// [`SCAN_ITEMS_MAX`]).
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn scan_expiry(&self, until: Millis, limit: usize) -> Result<Vec<Slot>, StoreError> {
+        let current = self.replica.current();
+        let range = expiry::range(current.incarnation, Millis(0), until);
+        self.scan(range, limit, expiry::decode)
+    }
+
+    /// The caller holds the replica: its incarnation must not go meanwhile.
+    fn scan(
+        &self,
+        (from, to): KeyRange,
+        limit: usize,
+        decode: fn(&[u8]) -> Option<(Millis, Sequence)>,
+    ) -> Result<Vec<Slot>, StoreError> {
+        let limit = limit.min(SCAN_ITEMS_MAX);
+        let mut slots = Vec::new();
+        if limit == 0 {
+            return Ok(slots);
+        }
+        self.inner.engine.scan(&from, &to, &mut |key, value| {
+            let slot = decode(key).zip(timer::parse(value));
+            let Some(((at, sequence), key)) = slot else {
+                let store = format!("the state of shard {}", self.replica.shard);
+                return Err(StoreError::corrupted(store, "an index key that is none of ours"));
+            };
+            slots.push(Slot { at, sequence, key });
+            Ok(if slots.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(slots)
+    }
+
+    /// The shard's state.
+    #[must_use]
+    pub fn shard_state(&self) -> ShardState {
+        self.replica.current().state.clone()
+    }
+
+    /// The last applied entry.
+    #[must_use]
+    pub fn applied(&self) -> Option<LogId> {
+        self.replica.current().applied
+    }
+
+    /// A hash of everything the shard holds, with the entry that it is after. Equal on all replicas after
+    /// the same entry. Reads the whole shard.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn state_hash(&self) -> Result<(Option<LogId>, u64), StoreError> {
+        check::state_hash(&self.inner, &self.replica)
+    }
+
+    /// Compares the indexes with the timers: None if they agree. Reads the whole shard.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn check_indexes(&self) -> Result<Option<IndexFault>, StoreError> {
+        check::check_indexes(&self.inner, &self.replica)
+    }
+}
