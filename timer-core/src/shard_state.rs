@@ -64,6 +64,10 @@ pub struct Lost {
 }
 
 /// An attempt on its way whose outcome is not known yet.
+///
+/// The next leader waits for its outcome, or for `until` plus
+/// [`CLOCK_OFFSET_MAX`](crate::limits::CLOCK_OFFSET_MAX) by its own clock, before it makes this attempt itself:
+/// an outcome of this number then says that this one has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenAttempt {
     /// The timer.

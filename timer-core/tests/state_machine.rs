@@ -118,7 +118,7 @@ impl Machine {
     fn define(&mut self, id: u8, what: What, when: When, request: Request) {
         let at = self.now();
         let generation = self.model.timers.get(&id).map_or(0, |timer| timer.generation);
-        let (precondition, fence) = (self.precondition(id, when), self.world.fence(&key(id), generation));
+        let (precondition, fence) = (self.precondition(id, when), self.world.fence(&key(id)));
         self.flights.push(Flight {
             command: self.commands.len(),
             key: key(id),
@@ -252,9 +252,8 @@ impl Machine {
             Op::Open => self.open(),
             Op::HandOver => {
                 if let Some(session) = self.world.leader.session.filter(|_| !self.world.leader.handed_over) {
-                    let attempts = self.world.open_attempts();
+                    let attempts = self.world.hand_over();
                     self.push(None, Command::HandOver(HandOver { session, attempts }), Seen::Ack);
-                    self.world.leader.handed_over = true;
                 }
             }
             // Until the next is open, it is not over.

@@ -234,6 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_of_an_older_generation_that_the_fence_names_is_on_its_way() {
+        let mut shard = Shard::new();
+        let generation = done(shard.run(START, put("a", START))).timer.generation;
+        // Another leader's attempt of the same number has been answered first.
+        let execute_at = Millis(START + 9000);
+        shard.outcome(START + 300, "a", AttemptResult::DeliveredNext { execute_at, payload: None });
+        let fence = fence(1, Some((generation, START + 700)));
+        let cancelled = done(shard.run(START + 301, Delete { fence, ..delete("a") }));
+        assert_eq!(cancelled.in_flight, yes(START + 700 + OFFSET));
+    }
+
+    #[test]
     fn a_handed_over_attempt_that_names_the_next_time_is_not_on_its_way() {
         let mut shard = Shard::new();
         let generation = done(shard.run(START, put("a", START))).timer.generation;

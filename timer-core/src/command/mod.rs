@@ -86,7 +86,9 @@ pub enum Command {
 pub struct Fence {
     /// The session that fenced it. A fence of another session than the present one says nothing.
     pub session: u64,
-    /// The attempt on its way: its generation and when it ends at the latest.
+    /// The attempt on its way: its generation and when it ends at the latest. Of whatever generation: an
+    /// outcome that a former leader forwards can move the timer on while an attempt of the same number is
+    /// still on its way. Of several, the one that ends last.
     pub attempt: Option<(Sequence, Millis)>,
 }
 

@@ -3,6 +3,7 @@
 
 use timer_core::command::Fence;
 use timer_core::ids::{Sequence, TimerKey};
+use timer_core::limits::CLOCK_OFFSET_MAX;
 use timer_core::shard_state::OpenAttempt;
 use timer_core::time::Millis;
 
@@ -35,6 +36,8 @@ pub struct World {
     pub former: u64,
     /// Sessions whose leader vanished: nobody hears the outcomes of their attempts.
     vanished: Vec<u64>,
+    /// What was handed over: the next leaders send none of it again until its time-out is over for sure.
+    awaited: Vec<OpenAttempt>,
     attempts: Vec<Attempt>,
 }
 
@@ -49,6 +52,8 @@ impl World {
             self.former = session;
             if !self.leader.handed_over {
                 self.vanished.push(session);
+                // The next leader does not hear of it.
+                self.awaited.clear();
             }
         }
         self.leader = Leader { skew, session: None, handed_over: false };
@@ -64,7 +69,16 @@ impl World {
     pub fn start(&mut self, key: TimerKey, generation: u64, number: u32, due: u64) {
         let Some(session) = self.leader.session.filter(|_| !self.leader.handed_over) else { return };
         let same = |a: &&Attempt| (a.generation, a.number, a.session) == (generation, number, session);
-        if due > self.clock() || self.attempts.iter().any(|attempt| same(&attempt) && attempt.key == key) {
+        let clock = Millis(self.clock());
+        let awaited = self.awaited.iter().any(|open| {
+            (open.generation.0, open.attempt) == (generation, number)
+                && open.key == key
+                && open.until + CLOCK_OFFSET_MAX > clock
+        });
+        if awaited
+            || due > self.clock()
+            || self.attempts.iter().any(|attempt| same(&attempt) && attempt.key == key)
+        {
             return;
         }
         let (end, until) = (self.time + TIMEOUT, self.clock() + TIMEOUT);
@@ -85,22 +99,26 @@ impl World {
     }
 
     /// What the leader's dispatcher knows of a timer.
-    pub fn fence(&self, key: &TimerKey, generation: u64) -> Fence {
+    pub fn fence(&self, key: &TimerKey) -> Fence {
         let Some(session) = self.leader.session else { return Fence::default() };
-        let attempt = self.own().find(|attempt| attempt.key == *key && attempt.generation == generation);
+        let attempt = self.own().filter(|attempt| attempt.key == *key).max_by_key(|attempt| attempt.until);
         Fence { session, attempt: attempt.map(|a| (Sequence(a.generation), Millis(a.until))) }
     }
 
-    /// What the leader names when it hands over.
-    pub fn open_attempts(&self) -> Vec<OpenAttempt> {
-        self.own()
+    /// The leader hands over, and names what it has on its way.
+    pub fn hand_over(&mut self) -> Vec<OpenAttempt> {
+        let attempts: Vec<OpenAttempt> = self
+            .own()
             .map(|attempt| OpenAttempt {
                 key: attempt.key.clone(),
                 generation: Sequence(attempt.generation),
                 attempt: attempt.number,
                 until: Millis(attempt.until),
             })
-            .collect()
+            .collect();
+        self.leader.handed_over = true;
+        self.awaited.extend(attempts.clone());
+        attempts
     }
 
     /// When the last attempt of `key` that is on its way ends, of generations up to `generation`.
