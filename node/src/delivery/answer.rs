@@ -1,182 +1,143 @@
-//! What an answer means: the contract's table, as a pure function.
+//! What an answer means: the table of the API, as a pure function.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use http::{StatusCode, response};
 use serde_json::value::RawValue;
-use timer_core::command::outcome::AttemptResult;
+use timer_core::command::AttemptResult;
 use timer_core::definition::{DeadOn, Payload};
 use timer_core::limits::HORIZON_MAX;
 use timer_core::time::Millis;
 use timer_core::timer::{ErrorKind, LastError};
 
-use super::retry_after;
-use super::text;
+use super::failure::{Failure, error};
+use super::retry_after::retry_after;
 use crate::rfc3339;
 
-/// An answer, its body read to the bound.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// `Content-Type`.
-    pub content_type: Option<String>,
-    /// `Retry-After`.
-    pub retry_after: Option<String>,
-    /// `Location`.
-    pub location: Option<String>,
-    /// The body's first bytes.
-    pub body: Vec<u8>,
-    /// How the body ended.
-    pub body_end: BodyEnd,
+/// Bytes of an answer's body that are read. What comes after them is dropped with the connection.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of an answer that are quoted in a timer's last error.
+const EXCERPT_BYTES_MAX: usize = 512;
+
+/// What was read of an answer's body.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// More than [`ANSWER_BYTES_MAX`]: its beginning.
+    CutOff(Bytes),
+    /// It did not come to an end.
+    Broken(Failure),
 }
 
-/// How reading a body ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BodyEnd {
-    /// It is all there.
-    Whole,
-    /// There was more than is read.
-    CutOff,
-    /// The connection broke; why.
-    Broken(String),
-    /// The attempt's time was over.
-    TimedOut,
-}
-
-/// By what an answer is judged, beside itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
-    /// Status codes that end a timer at once.
-    pub dead_on: &'a DeadOn,
-    /// How long the whole attempt could take.
-    pub timeout: Duration,
-    /// When the answer was there.
-    pub now: Millis,
-}
-
-/// What `answer` makes of the attempt.
-///
-/// A status that means failure does so whatever becomes of its body. A 2xx counts only when its body has ended
-/// in order, since the body may say otherwise.
-#[must_use]
-pub fn judge(answer: &Answer, terms: Terms<'_>) -> AttemptResult {
-    let status = answer.status;
-    if !status.is_success() {
-        let retry_after = match (status, &answer.retry_after) {
-            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(value)) => {
-                retry_after::parse(value, terms.now)
+/// The meaning of an answer that came at `now`. `dead_on` are the statuses after which no retry makes sense.
+pub(super) fn meaning(head: &response::Parts, body: Body, dead_on: &DeadOn, now: Millis) -> AttemptResult {
+    if head.status.is_success() {
+        return match body {
+            Body::Whole(bytes) if is_json(&head.headers) => report(head.status, &bytes, now),
+            Body::Whole(_) | Body::CutOff(_) => AttemptResult::Delivered,
+            Body::Broken(failure) => failure.result(Some(head.status), now),
+        };
+    }
+    // The status alone says what comes next, so a body that broke off changes nothing.
+    let bytes = match body {
+        Body::Whole(bytes) | Body::CutOff(bytes) => bytes,
+        Body::Broken(_) => Bytes::new(),
+    };
+    AttemptResult::Failed {
+        error: error(ErrorKind::HttpStatus, Some(head.status), describe(head, &bytes), now),
+        retry_after: match head.status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                retry_after(&head.headers, now)
             }
             _ => None,
-        };
-        let error = error(ErrorKind::HttpStatus, answer, terms, &refusal(answer));
-        return AttemptResult::Failed {
-            error,
-            retry_after,
-            permanent: terms.dead_on.contains(status.as_u16()),
-        };
+        },
+        permanent: dead_on.contains(head.status.as_u16()),
     }
-    let told = match &answer.body_end {
-        BodyEnd::Broken(reason) => {
-            let message = format!("answered {status}, but the connection broke in its body: {reason}");
-            return failed(error(ErrorKind::Transport, answer, terms, &message));
-        }
-        BodyEnd::TimedOut => {
-            let message = format!("answered {status}, but its body had no end within {:?}", terms.timeout);
-            return failed(error(ErrorKind::TimedOut, answer, terms, &message));
-        }
-        BodyEnd::CutOff => None,
-        BodyEnd::Whole if is_json(answer.content_type.as_deref()) => Told::read(&answer.body),
-        BodyEnd::Whole => None,
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(essence.as_str(), "application/json" | "text/json") || essence.ends_with("+json")
+}
+
+/// The meaning of a JSON body with status 2xx. One that is no object with a boolean `ok` says nothing.
+fn report(status: StatusCode, bytes: &Bytes, now: Millis) -> AttemptResult {
+    let Ok(members) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(bytes) else {
+        return AttemptResult::Delivered;
     };
-    told.map_or(AttemptResult::Delivered, |told| told.judge(answer, terms))
-}
-
-/// A receiver's own words: an object with a boolean `ok`.
-struct Told {
-    ok: bool,
-    next_execute_at: Option<Box<RawValue>>,
-    payload: Option<Box<RawValue>>,
-}
-
-impl Told {
-    /// `None` when `body` is none; then the status alone counts.
-    fn read(body: &[u8]) -> Option<Self> {
-        let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
-        let ok = match members.get("ok")?.get() {
-            "true" => true,
-            "false" => false,
-            _ => return None,
-        };
-        // Many receivers write an optional member that they have not as null, and a time can't be null.
-        let next_execute_at = members.remove("nextExecuteAt").filter(|raw| raw.get() != "null");
-        Some(Self { ok, next_execute_at, payload: members.remove("payload") })
-    }
-
-    fn judge(self, answer: &Answer, terms: Terms<'_>) -> AttemptResult {
-        let Some(raw) = self.next_execute_at else {
-            if self.ok {
-                return AttemptResult::Delivered;
-            }
-            let message = format!("answered ok: false: {}", text::snippet(&answer.body));
-            return failed(error(ErrorKind::ReceiverRefused, answer, terms, &message));
-        };
-        match (usable_time(raw.get(), terms.now), self.ok) {
-            (Ok(execute_at), true) => {
-                let payload = self.payload.map(|raw| Payload::Json(raw.get().as_bytes().into()));
-                AttemptResult::DeliveredNext { execute_at, payload }
-            }
-            (Ok(until), false) => AttemptResult::Deferred { until },
-            (Err(reason), _) => {
-                let time = text::snippet(raw.get().as_bytes());
-                let message = format!("answered nextExecuteAt {time}, which {reason}");
-                let error = error(ErrorKind::InvalidCallbackAnswer, answer, terms, &message);
-                AttemptResult::Failed { error, retry_after: None, permanent: true }
-            }
+    let raw = |name: &str| members.get(name).map(|raw| raw.get());
+    let next = raw("nextExecuteAt").filter(|text| *text != "null").map(|text| next_time(text, now));
+    match (raw("ok"), next) {
+        (Some("true"), None) => AttemptResult::Delivered,
+        (Some("true"), Some(Ok(execute_at))) => {
+            let payload = raw("payload").map(|text| Payload::Json(text.as_bytes().into()));
+            AttemptResult::DeliveredNext { execute_at, payload }
         }
+        (Some("false"), Some(Ok(until))) => AttemptResult::Deferred { until },
+        (Some("true" | "false"), Some(Err(why))) => AttemptResult::Failed {
+            error: error(ErrorKind::InvalidCallbackAnswer, Some(status), why, now),
+            retry_after: None,
+            permanent: true,
+        },
+        (Some("false"), None) => {
+            AttemptResult::Failed { error: refused(status, bytes, now), retry_after: None, permanent: false }
+        }
+        _ => AttemptResult::Delivered,
     }
 }
 
-/// The time in the JSON text `raw`, or why it can't be used.
-fn usable_time(raw: &str, now: Millis) -> Result<Millis, String> {
-    let text: String = serde_json::from_str(raw).map_err(|_| "must be a text".to_owned())?;
-    let at = rfc3339::parse(&text).map_err(|fault| fault.to_string())?;
+/// A time that a receiver names. One that has passed is as good as the next possible moment.
+fn next_time(json: &str, now: Millis) -> Result<Millis, String> {
+    let text: String = serde_json::from_str(json).map_err(|_| {
+        format!("nextExecuteAt in the answer must be a string, not {}", excerpt(json.as_bytes()))
+    })?;
+    let at = rfc3339::parse(&text).map_err(|fault| {
+        format!("nextExecuteAt in the answer is {:?}: it {fault}", excerpt(text.as_bytes()))
+    })?;
     if at > now + HORIZON_MAX {
-        let last = rfc3339::format(now + HORIZON_MAX);
-        return Err(format!("must not be later than {last}, the horizon"));
+        return Err(format!(
+            "nextExecuteAt in the answer is {text:?}: it must not be more than 10 years ahead"
+        ));
     }
     Ok(at)
 }
 
-/// Whether a media type is JSON: `application/json`, `text/json` or anything that ends with `+json`.
-fn is_json(content_type: Option<&str>) -> bool {
-    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    matches!(essence.as_str(), "application/json" | "text/json")
-        || essence.split_once('/').is_some_and(|(_, subtype)| subtype.ends_with("+json"))
+fn refused(status: StatusCode, bytes: &Bytes, now: Millis) -> LastError {
+    let message = format!("the receiver answered {}: {}", status.as_u16(), excerpt(bytes));
+    error(ErrorKind::ReceiverRefused, Some(status), message, now)
 }
 
-fn refusal(answer: &Answer) -> String {
-    let mut message = format!("answered {}", answer.status);
-    if answer.status.is_redirection() {
-        message.push_str(" (redirects are not followed)");
-        if let Some(location) = &answer.location {
-            message.push_str(&format!(" to {}", text::snippet(location.as_bytes())));
+fn describe(head: &response::Parts, body: &Bytes) -> String {
+    let mut text = format!("the receiver answered {}", head.status.as_u16());
+    if let Some(reason) = head.status.canonical_reason() {
+        text = format!("{text} {reason}");
+    }
+    if head.status.is_redirection() {
+        text.push_str("; redirects are not followed");
+        if let Some(location) = head.headers.get(LOCATION) {
+            text = format!("{text}, this one goes to {}", excerpt(location.as_bytes()));
         }
     }
-    let said = text::snippet(&answer.body);
-    if said.is_empty() { message } else { format!("{message}: {said}") }
+    if !body.is_empty() {
+        text = format!("{text}: {}", excerpt(body));
+    }
+    text
 }
 
-fn error(kind: ErrorKind, answer: &Answer, terms: Terms<'_>, message: &str) -> LastError {
-    let message = text::bounded(message.to_owned());
-    LastError { kind, status: Some(answer.status.as_u16()), message, at: terms.now }
-}
-
-/// A failure that a later attempt may not meet.
-const fn failed(error: LastError) -> AttemptResult {
-    AttemptResult::Failed { error, retry_after: None, permanent: false }
+/// The beginning of a text from outside, on one line.
+fn excerpt(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(EXCERPT_BYTES_MAX)];
+    let text = String::from_utf8_lossy(cut);
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if cut.len() < bytes.len() {
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]

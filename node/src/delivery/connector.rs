@@ -1,130 +1,218 @@
-//! Connections for callbacks: a name is resolved, every address that it leads to must pass the guard, and the
-//! connection goes to one of these very addresses, so that no later look-up can lead elsewhere.
+//! Opens connections for callbacks: resolves the name, lets the guard judge every address, and connects.
+//! TLS is deliberately absent; it is put on top.
 
+use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use http::Uri;
-use http::uri::Scheme;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use http::{Uri, uri};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use timer_core::timer::ErrorKind;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tower_service::Service;
 
-use super::fault::{AddressFault, ConnectFault};
-use super::guard::AddressPolicy;
-use super::limits::{ADDRESSES_MAX, CONNECT_STAGGER, RESOLVE_MAX};
-use super::resolver::Resolve;
-use super::stream::GuardedStream;
+use super::guard::{AddressPolicy, Blocked};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+/// How long one address is waited for before the next is tried beside it (RFC 8305).
+const STAGGER: Duration = Duration::from_millis(250);
 
-/// Makes TCP connections to addresses that the guard lets through.
+/// Turns names into addresses.
+pub trait Resolve: Send + Sync + std::fmt::Debug + 'static {
+    /// The addresses of `host` in the order in which they are to be tried.
+    ///
+    /// # Errors
+    /// When the name can't be resolved now.
+    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// The operating system's resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let host = host.to_owned();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// An address that callbacks may not go to. No connection was tried.
+    #[error("{host}: {blocked}")]
+    Blocked { host: String, blocked: Blocked },
+    /// The resolver gave no address.
+    #[error("{host} can't be resolved: {error}")]
+    Dns { host: String, error: io::Error },
+    /// The name exists, but has no address.
+    #[error("{0} has no address")]
+    NoAddress(String),
+    /// No address took the connection.
+    #[error("no connection to {host} at {address}: {error}")]
+    Refused { host: String, address: SocketAddr, error: io::Error },
+    /// Nothing came back.
+    #[error("no connection to {host} at {address} within {} ms", .after.as_millis())]
+    TimedOut { host: String, address: SocketAddr, after: Duration },
+    /// Not a URL that one can connect to.
+    #[error("{0} names no host")]
+    NoHost(Uri),
+}
+
+impl ConnectError {
+    pub(super) const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Blocked { .. } => ErrorKind::BlockedAddress,
+            Self::Dns { .. } | Self::NoAddress(_) => ErrorKind::Dns,
+            Self::Refused { .. } | Self::TimedOut { .. } => ErrorKind::Connect,
+            Self::NoHost(_) => ErrorKind::InvalidCallback,
+        }
+    }
+}
+
+/// What a connection tells of itself with every answer.
 #[derive(Clone, Debug)]
-pub struct TcpConnector {
-    /// Resolves names.
-    pub resolver: Arc<dyn Resolve>,
-    /// Which addresses may be connected to.
-    pub policy: AddressPolicy,
-    /// How long one address may take.
-    pub connect_max: Duration,
+pub(super) struct Origin {
+    /// Whom it goes to.
+    pub(super) address: SocketAddr,
+    /// From then on it takes no further request, so that the name is resolved again.
+    pub(super) retire_at: Instant,
+    /// Whether it has brought an answer before.
+    pub(super) served: Arc<AtomicBool>,
 }
 
-impl TcpConnector {
-    async fn connect(self, uri: Uri) -> Result<GuardedStream, ConnectFault> {
-        let host = uri.host().unwrap_or_default();
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let default_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default_port);
-        let resolved_at = Instant::now();
+/// A connection and what it tells of itself.
+#[derive(Debug)]
+pub(super) struct Stream {
+    tcp: TcpStream,
+    origin: Origin,
+}
+
+/// Opens connections. Clones share everything.
+#[derive(Clone, Debug)]
+pub(super) struct Connector(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    policy: AddressPolicy,
+    resolver: Arc<dyn Resolve>,
+    connect_timeout: Duration,
+    age_max: Duration,
+    opened: AtomicU32,
+}
+
+impl Connector {
+    /// Each address gets `connect_timeout`; a connection takes requests for at most `age_max`.
+    pub(super) fn new(
+        policy: AddressPolicy,
+        resolver: Arc<dyn Resolve>,
+        connect_timeout: Duration,
+        age_max: Duration,
+    ) -> Self {
+        Self(Arc::new(Inner { policy, resolver, connect_timeout, age_max, opened: AtomicU32::new(0) }))
+    }
+
+    async fn connect(self, uri: Uri) -> Result<TokioIo<Stream>, ConnectError> {
+        let Some(host) = uri.host().map(|host| host.trim_start_matches('[').trim_end_matches(']')) else {
+            return Err(ConnectError::NoHost(uri));
+        };
+        let is_https = uri.scheme() == Some(&uri::Scheme::HTTPS);
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
         let addresses = self.addresses(host).await?;
-        let blocked = |address: &IpAddr| Some((*address, self.policy.permits(host, *address).err()?));
-        // One that is blocked among others is enough: such a name is made to pass a guard that looks once.
-        if let Some((address, class)) = addresses.iter().find_map(blocked) {
-            return Err(ConnectFault::Blocked { host: host.to_owned(), address, class });
+        let targets = addresses.into_iter().take(ADDRESSES_MAX).map(|ip| SocketAddr::new(ip, port));
+        let (tcp, address) = self.first_of(host, targets.collect()).await?;
+        // Without it the last bytes of a request may wait for an acknowledgement.
+        if let Err(e) = tcp.set_nodelay(true) {
+            tracing::debug!(error = %e, "a callback's connection without TCP_NODELAY");
         }
-        let stream = first_to_answer(&in_turns(&addresses), port, self.connect_max).await?;
-        Ok(GuardedStream::new(stream, resolved_at))
+        let origin = Origin { address, retire_at: self.retire_at(), served: Arc::default() };
+        Ok(TokioIo::new(Stream { tcp, origin }))
     }
 
-    async fn addresses(&self, host: &str) -> Result<Arc<[IpAddr]>, ConnectFault> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok([address].into());
-        }
-        match tokio::time::timeout(RESOLVE_MAX, self.resolver.resolve(host)).await {
-            Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-            Ok(Ok(_)) => {
-                let reason = Arc::new(std::io::Error::other("it has no address"));
-                Err(ConnectFault::Unresolved { host: host.to_owned(), reason })
-            }
-            Ok(Err(reason)) => Err(ConnectFault::Unresolved { host: host.to_owned(), reason }),
-            Err(_) => Err(ConnectFault::ResolvedTooSlowly { host: host.to_owned(), waited: RESOLVE_MAX }),
-        }
-    }
-}
-
-/// The first [`ADDRESSES_MAX`], the two families in turns, in the order given otherwise: a family that is dead
-/// delays by one step only.
-fn in_turns(addresses: &[IpAddr]) -> Vec<IpAddr> {
-    let of_first_family = |a: &&IpAddr| addresses.first().is_some_and(|first| first.is_ipv6() == a.is_ipv6());
-    let (ours, others): (Vec<&IpAddr>, Vec<&IpAddr>) = addresses.iter().partition(of_first_family);
-    let mut turns = Vec::new();
-    for place in 0..ours.len().max(others.len()) {
-        let pair = [ours.get(place), others.get(place)];
-        turns.extend(pair.into_iter().flatten().copied().copied());
-    }
-    turns.truncate(ADDRESSES_MAX);
-    turns
-}
-
-/// Tries the addresses in turn; one that has not answered after [`CONNECT_STAGGER`] goes on beside the next.
-async fn first_to_answer(
-    addresses: &[IpAddr],
-    port: u16,
-    connect_max: Duration,
-) -> Result<TcpStream, ConnectFault> {
-    let mut waiting = addresses.iter().map(|ip| SocketAddr::new(*ip, port));
-    let mut tries = FuturesUnordered::new();
-    let mut faults = Vec::new();
-    loop {
-        match waiting.next() {
-            Some(address) => tries.push(connect_to(address, connect_max)),
-            None if tries.is_empty() => return Err(ConnectFault::Unreachable(faults)),
-            None => {}
-        }
-        let more_wait = waiting.len() > 0;
-        tokio::select! {
-            Some(tried) = tries.next() => match tried {
-                Ok(stream) => return Ok(stream),
-                Err(fault) => faults.push(fault),
+    /// Addresses that may be connected to. One that may not blocks the name: whoever controls it could
+    /// otherwise choose the moment at which only that one answers.
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ConnectError> {
+        let addresses = match host.parse() {
+            Ok(address) => vec![address],
+            Err(_) => match self.0.resolver.resolve(host).await {
+                Ok(addresses) => addresses,
+                Err(error) => return Err(ConnectError::Dns { host: host.to_owned(), error }),
             },
-            () = tokio::time::sleep(CONNECT_STAGGER), if more_wait => {}
+        };
+        if !self.0.policy.trusts_host(host) {
+            for address in &addresses {
+                self.0
+                    .policy
+                    .check(*address)
+                    .map_err(|blocked| ConnectError::Blocked { host: host.to_owned(), blocked })?;
+            }
         }
+        Ok(addresses)
+    }
+
+    /// The first connection that opens. The next address is tried when one fails or is slow, so that a dead
+    /// one costs little of the attempt's time.
+    async fn first_of(
+        &self,
+        host: &str,
+        targets: Vec<SocketAddr>,
+    ) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let mut error = ConnectError::NoAddress(host.to_owned());
+        let mut waiting = targets.into_iter().peekable();
+        let mut running = FuturesUnordered::new();
+        loop {
+            if let Some(address) = waiting.next() {
+                running.push(self.one(host, address));
+            } else if running.is_empty() {
+                return Err(error);
+            }
+            tokio::select! {
+                Some(result) = running.next() => match result {
+                    Ok(connection) => return Ok(connection),
+                    Err(e) => error = e,
+                },
+                () = tokio::time::sleep(STAGGER), if waiting.peek().is_some() => {}
+            }
+        }
+    }
+
+    async fn one(&self, host: &str, address: SocketAddr) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let after = self.0.connect_timeout;
+        match tokio::time::timeout(after, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => Ok((tcp, address)),
+            Ok(Err(error)) => Err(ConnectError::Refused { host: host.to_owned(), address, error }),
+            Err(_) => Err(ConnectError::TimedOut { host: host.to_owned(), address, after }),
+        }
+    }
+
+    /// Spread over the last quarter of the age, so that connections of one burst do not all end together.
+    fn retire_at(&self) -> Instant {
+        let step = self.0.opened.fetch_add(1, Ordering::Relaxed) % 16;
+        Instant::now() + self.0.age_max - self.0.age_max / 64 * step
     }
 }
 
-async fn connect_to(address: SocketAddr, connect_max: Duration) -> Result<TcpStream, AddressFault> {
-    let fault = |error| AddressFault { address, error, waited: connect_max };
-    let stream = match tokio::time::timeout(connect_max, TcpStream::connect(address)).await {
-        Ok(connected) => connected.map_err(|e| fault(Some(e)))?,
-        Err(_) => return Err(fault(None)),
-    };
-    // A request is written at once: there is nothing to wait for.
-    stream.set_nodelay(true).map_err(|e| fault(Some(e)))?;
-    Ok(stream)
-}
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-impl Service<Uri> for TcpConnector {
-    type Response = GuardedStream;
-    type Error = ConnectFault;
-    type Future = BoxFuture<'static, Result<GuardedStream, ConnectFault>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectFault>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
@@ -133,61 +221,44 @@ impl Service<Uri> for TcpConnector {
     }
 }
 
-/// A [`TcpConnector`] with TLS for `https`, bounded as a whole: the client goes on connecting for its pool when
-/// the attempt that wanted a connection has got another.
-#[derive(Clone, Debug)]
-pub struct CallbackConnector {
-    https: HttpsConnector<TcpConnector>,
-    connected_max: Duration,
-}
-
-impl CallbackConnector {
-    /// Connects by `tcp`, and by `tls` on top.
-    #[must_use]
-    pub fn new(tcp: TcpConnector, tls: rustls::ClientConfig, connected_max: Duration) -> Self {
-        Self { https: HttpsConnector::from((tcp, tls)), connected_max }
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(self.origin.clone())
     }
 }
 
-impl Service<Uri> for CallbackConnector {
-    type Response = MaybeHttpsStream<GuardedStream>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.https.poll_ready(cx)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let host = uri.host().unwrap_or_default().to_owned();
-        let waited = self.connected_max;
-        let connecting = self.https.call(uri);
-        Box::pin(async move {
-            let connected = tokio::time::timeout(waited, connecting).await;
-            connected.unwrap_or_else(|_| Err(ConnectFault::TooSlow { host, waited }.into()))
-        })
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ips(text: &str) -> Vec<IpAddr> {
-        text.split(' ').map(|ip| ip.parse().unwrap()).collect()
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 
-    #[test]
-    fn the_families_take_turns() {
-        let cases = [
-            ("::1 ::2 ::3 1.1.1.1 2.2.2.2", "::1 1.1.1.1 ::2 2.2.2.2 ::3"),
-            ("1.1.1.1 ::1 ::2", "1.1.1.1 ::1 ::2"),
-            ("1.1.1.1 2.2.2.2", "1.1.1.1 2.2.2.2"),
-        ];
-        for (given, expected) in cases {
-            assert_eq!(in_turns(&ips(given)), ips(expected), "{given}");
-        }
-        assert_eq!(in_turns(&[IpAddr::from([1, 1, 1, 1]); ADDRESSES_MAX + 1]).len(), ADDRESSES_MAX);
-        assert!(in_turns(&[]).is_empty());
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
 }

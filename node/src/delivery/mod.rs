@@ -1,35 +1,52 @@
-//! The callback: a timer's record becomes an HTTP request, and the answer what an attempt came to.
-//!
-//! Deliberately absent: when to call, how many at once, and what to do with the outcome; that is
-//! [`crate::shard`]'s. Signatures are absent as long as groups have no secrets.
-//!
-//! - [`sender`]: one attempt, from its record to its report
-//! - [`request`]: the request's body and headers
-//! - [`answer`]: what an answer means
-//! - [`retry_after`]: when a receiver wants to be left alone
-//! - [`url_check`]: what is known of a URL before its name is resolved
-//! - [`guard`]: which addresses callbacks may go to
-//! - [`resolver`]: names to addresses
-//! - [`connector`]: connections to addresses that the guard lets through
-//! - [`fault`]: why there was no answer
+//! Delivery: turns a timer that is due into an HTTP request, and the answer into what it means for the
+//! timer. When an attempt is made, and what happens after it, is deliberately not decided here.
 
-pub mod answer;
-mod body;
-pub mod connector;
-pub mod fault;
-pub mod guard;
-pub mod limits;
-pub mod request;
-pub mod resolver;
-pub mod retry_after;
-pub mod sender;
-mod stream;
-mod text;
-mod tls;
-pub mod url_check;
+mod answer;
+mod connector;
+mod failure;
+mod guard;
+mod ranges;
+mod request;
+mod retry_after;
+mod sender;
+mod url_check;
 
-pub use guard::{AddressPolicy, PolicyFault};
-pub use resolver::{Resolve, SystemResolver};
-pub use sender::{Attempt, Report, Sender, SenderError, SenderSettings};
-pub use tls::TrustedRoots;
+use std::sync::Arc;
+
+use timer_core::command::AttemptResult;
+use timer_core::time::Millis;
+use timer_core::timer::Timer;
+
+pub use answer::ANSWER_BYTES_MAX;
+pub use connector::{Resolve, SystemResolver};
+pub use guard::{AddressPolicy, PolicyError};
+pub use sender::{Sender, SenderError, SenderSettings};
 pub use url_check::{UrlFault, check_url};
+
+/// One attempt to deliver a timer.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The record, as it was read when the attempt was decided.
+    pub timer: Timer,
+    /// From 1; see [`Timer::next_attempt`].
+    pub attempt: u32,
+    /// Grows strictly from attempt to attempt of a timer.
+    pub fencing_token: u64,
+    /// How long after it was due the attempt starts, in milliseconds.
+    pub late_ms: u64,
+    /// Names the cluster, in visible ASCII.
+    pub cluster_id: Arc<str>,
+    /// Whether a user asked for it now.
+    pub manual: bool,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What it means for the timer.
+    pub result: AttemptResult,
+    /// When the attempt began.
+    pub started_at: Millis,
+    /// When it was answered, or given up.
+    pub finished_at: Millis,
+}

@@ -1,173 +1,213 @@
-//! The request of an attempt: its body and its headers.
+//! Turns an attempt into an HTTP request: method, headers and body, to the byte. Where it goes and what
+//! comes back is not known here.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Request};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
-use timer_core::definition::{BodyMode, Method, Payload};
+use timer_core::definition::{BodyMode, Callback, Method as CallbackMethod, Payload};
 use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
-use super::sender::Attempt;
-use super::url_check::Target;
+use super::{Attempt, url_check};
 use crate::rfc3339;
 
-/// A request that can be sent again.
-pub type CallbackRequest = Request<Full<Bytes>>;
+/// What the header `Timer-Id` keeps of an id: the characters that a path needs no escape for either.
+const ID_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// All but what RFC 3986 leaves alone everywhere.
-const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("durable-timer/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const GROUP: HeaderName = HeaderName::from_static("timer-group");
+const ID: HeaderName = HeaderName::from_static("timer-id");
+const GENERATION: HeaderName = HeaderName::from_static("timer-generation");
+const ATTEMPT: HeaderName = HeaderName::from_static("timer-attempt");
+const SCHEDULED_AT: HeaderName = HeaderName::from_static("timer-scheduled-at");
+const LATE_MS: HeaderName = HeaderName::from_static("timer-late-ms");
+const DEFERRALS: HeaderName = HeaderName::from_static("timer-deferrals");
+const CLUSTER_ID: HeaderName = HeaderName::from_static("timer-cluster-id");
+const FENCING_TOKEN: HeaderName = HeaderName::from_static("timer-fencing-token");
+const MANUAL: HeaderName = HeaderName::from_static("timer-manual");
 
-/// Why a record can't be made into a request. What is checked when a timer is made leaves no such record.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestFault {
-    /// The URL can't be called.
-    #[error("the URL {0}")]
+/// Headers of the connection and of the message's framing, which a user's own would break.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Why no request can be made of a callback. Checks at create keep it from happening, so it says what is
+/// wrong with the stored record.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestFault {
+    /// The URL.
+    #[error("callbackUrl {0}")]
     Url(String),
-    /// A header can't be sent.
-    #[error("the header {0} has a name or value that can't be sent")]
+    /// The URL as the HTTP library sees it.
+    #[error("callbackUrl can't be called: {0}")]
+    Uri(#[from] http::uri::InvalidUri),
+    /// A header of the user.
+    #[error("callbackHeaders: {0:?} can't be sent")]
     Header(String),
+    /// A value that the service itself makes into a header.
+    #[error("a header of the service can't be sent: {0}")]
+    OwnHeader(#[from] InvalidHeaderValue),
+    /// The envelope.
+    #[error("the envelope can't be written: {0}")]
+    Envelope(#[from] serde_json::Error),
 }
 
-/// The request of `attempt`, sent at `now`, and where it goes.
-///
-/// # Errors
-/// When the record holds what no request can.
-pub fn build(attempt: &Attempt, now: Millis) -> Result<(CallbackRequest, Target), RequestFault> {
+/// The request of `attempt`, sent at `now`.
+pub(super) fn request(attempt: &Attempt, now: Millis) -> Result<Request<Full<Bytes>>, RequestFault> {
     let callback = &attempt.timer.definition.callback;
-    let target = Target::parse(&callback.url).map_err(RequestFault::Url)?;
-    let content = Content::of(attempt);
-    let mut request = Request::new(Full::new(content.bytes));
-    *request.method_mut() = match callback.method {
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
-        Method::Patch => http::Method::PATCH,
-        Method::Get => http::Method::GET,
-        Method::Delete => http::Method::DELETE,
-    };
-    *request.uri_mut() = target.uri().clone();
-    put_own(request.headers_mut(), attempt, now, content.media_type.as_deref())?;
+    let url = url_check::parse(&callback.url).map_err(RequestFault::Url)?;
+    let mut request = Request::new(Full::default());
+    *request.method_mut() = method(callback.method);
+    *request.uri_mut() = Uri::try_from(String::from(url))?;
+    *request.headers_mut() = headers(attempt, now)?;
+    if callback.method.has_body() {
+        let (body, content_type) = body(attempt)?;
+        if let Some(content_type) = content_type {
+            request.headers_mut().insert(CONTENT_TYPE, content_type);
+        }
+        *request.body_mut() = Full::new(body);
+    }
+    Ok(request)
+}
+
+const fn method(method: CallbackMethod) -> Method {
+    match method {
+        CallbackMethod::Post => Method::POST,
+        CallbackMethod::Put => Method::PUT,
+        CallbackMethod::Patch => Method::PATCH,
+        CallbackMethod::Get => Method::GET,
+        CallbackMethod::Delete => Method::DELETE,
+    }
+}
+
+/// The user's headers first, so that ours replace them.
+fn headers(attempt: &Attempt, now: Millis) -> Result<HeaderMap, RequestFault> {
+    let timer = &attempt.timer;
+    let mut headers = HeaderMap::with_capacity(32);
+    user_headers(&timer.definition.callback, &mut headers)?;
+    headers.insert(USER_AGENT, AGENT);
+    headers.insert(GROUP, HeaderValue::from_str(&timer.key.group)?);
+    let id = utf8_percent_encode(&timer.key.id, ID_ESCAPES);
+    headers.insert(ID, shared(id.to_string())?);
+    headers.insert(GENERATION, timer.generation.0.into());
+    headers.insert(ATTEMPT, attempt.attempt.into());
+    headers.insert(SCHEDULED_AT, shared(rfc3339::format(scheduled_at(timer)))?);
+    headers.insert(LATE_MS, attempt.late_ms.into());
+    headers.insert(DEFERRALS, timer.deferrals.into());
+    headers.insert(CLUSTER_ID, HeaderValue::from_str(&attempt.cluster_id)?);
+    headers.insert(FENCING_TOKEN, attempt.fencing_token.into());
+    if attempt.manual {
+        headers.insert(MANUAL, HeaderValue::from_static("true"));
+    }
+    if let Some(traceparent) = &timer.traceparent {
+        headers.insert(TRACEPARENT, HeaderValue::from_str(traceparent)?);
+    }
+    headers.insert(WEBHOOK_ID, shared(webhook_id(timer))?);
+    headers.insert(WEBHOOK_TIMESTAMP, (now.0 / 1000).into());
+    Ok(headers)
+}
+
+fn user_headers(callback: &Callback, headers: &mut HeaderMap) -> Result<(), RequestFault> {
     for (name, value) in &callback.headers {
         let fault = || RequestFault::Header(name.clone());
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| fault())?;
-        // A header of ours is never replaced by one of the user's.
-        if !request.headers().contains_key(&key) {
-            request.headers_mut().insert(key, HeaderValue::from_str(value).map_err(|_| fault())?);
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| fault())?;
+        let ours = |name: &str| name.starts_with("timer-") || name.starts_with("webhook-");
+        if FRAMING.contains(&header.as_str()) || ours(header.as_str()) {
+            return Err(fault());
         }
-    }
-    Ok((request, target))
-}
-
-fn put_own(
-    headers: &mut HeaderMap,
-    attempt: &Attempt,
-    now: Millis,
-    media_type: Option<&str>,
-) -> Result<(), RequestFault> {
-    let timer = &attempt.timer;
-    let mut put = |name: HeaderName, value: &str| match HeaderValue::from_str(value) {
-        Ok(value) => {
-            headers.insert(name, value);
-            Ok(())
-        }
-        Err(_) => Err(RequestFault::Header(name.to_string())),
-    };
-    let own = HeaderName::from_static;
-    if let Some(media_type) = media_type {
-        put(CONTENT_TYPE, media_type)?;
-    }
-    put(USER_AGENT, concat!("durable-timer/", env!("CARGO_PKG_VERSION")))?;
-    put(own("timer-group"), &timer.key.group)?;
-    put(own("timer-id"), &utf8_percent_encode(&timer.key.id, &ESCAPED).to_string())?;
-    put(own("timer-generation"), &timer.generation.to_string())?;
-    put(own("timer-attempt"), &attempt.attempt.to_string())?;
-    put(own("timer-scheduled-at"), &rfc3339::format(timer.definition.execute_at))?;
-    put(own("timer-late-ms"), &attempt.late_ms.to_string())?;
-    put(own("timer-deferrals"), &timer.deferrals.to_string())?;
-    if attempt.manual {
-        put(own("timer-manual"), "true")?;
-    }
-    put(own("timer-cluster-id"), &attempt.cluster_id)?;
-    put(own("timer-fencing-token"), &attempt.fencing_token.to_string())?;
-    put(own("webhook-id"), &webhook_id(timer))?;
-    put(own("webhook-timestamp"), &(now.0 / 1000).to_string())?;
-    // It came from a stranger, and an attempt must not fail for it.
-    if let Some(Ok(parent)) = timer.traceparent.as_deref().map(HeaderValue::from_str) {
-        headers.insert(own("traceparent"), parent);
+        headers.append(header, HeaderValue::from_str(value).map_err(|_| fault())?);
     }
     Ok(())
 }
 
-/// The same for all attempts of a generation, and for no other generation.
+/// A value that takes the text over without copying it.
+fn shared(text: String) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(text))
+}
+
+/// When this attempt was due: what `Timer-Late-Ms` counts from.
+fn scheduled_at(timer: &Timer) -> Millis {
+    timer.next_attempt_at.unwrap_or(timer.definition.execute_at)
+}
+
+/// The same for every attempt of one generation, and for no other. Each part is preceded by its length, so
+/// that no two timers run together.
 fn webhook_id(timer: &Timer) -> String {
     let mut hash = Sha256::new();
-    // Neither group nor id contains control characters, so nothing else makes the same text.
-    hash.update(format!("{}\0{}\0{}", timer.key.group, timer.key.id, timer.generation));
-    format!("msg_{}", URL_SAFE_NO_PAD.encode(&hash.finalize()[..24]))
+    for part in [timer.key.group.as_bytes(), timer.key.id.as_bytes()] {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(timer.generation.0.to_be_bytes());
+    let hash = hash.finalize();
+    let mut id = String::with_capacity(36);
+    id.push_str("msg_");
+    for nibble in hash.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]) {
+        id.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+    }
+    id
 }
 
-/// A body and its media type.
-struct Content {
-    bytes: Bytes,
-    media_type: Option<String>,
-}
-
-impl Content {
-    fn of(attempt: &Attempt) -> Self {
-        let definition = &attempt.timer.definition;
-        if !definition.callback.method.has_body() {
-            return Self { bytes: Bytes::new(), media_type: None };
-        }
-        let json = || Some("application/json".to_owned());
-        match (definition.callback.body, &definition.payload) {
-            (BodyMode::Envelope, _) => Self { bytes: envelope(attempt).into(), media_type: json() },
-            (BodyMode::Payload, Payload::None) => Self { bytes: Bytes::new(), media_type: None },
-            (BodyMode::Payload, Payload::Json(bytes)) => {
-                Self { bytes: Bytes::from_owner(bytes.clone()), media_type: json() }
-            }
-            (BodyMode::Payload, Payload::Binary { bytes, content_type }) => {
-                Self { bytes: Bytes::from_owner(bytes.clone()), media_type: Some(content_type.clone()) }
-            }
+/// The body and its media type; a body of no bytes has none.
+fn body(attempt: &Attempt) -> Result<(Bytes, Option<HeaderValue>), RequestFault> {
+    let definition = &attempt.timer.definition;
+    match (definition.callback.body, &definition.payload) {
+        (BodyMode::Envelope, payload) => Ok((envelope(attempt, payload)?.into(), Some(JSON))),
+        (BodyMode::Payload, Payload::None) => Ok((Bytes::new(), None)),
+        (BodyMode::Payload, Payload::Json(bytes)) => Ok((Bytes::from_owner(bytes.clone()), Some(JSON))),
+        (BodyMode::Payload, Payload::Binary { bytes, content_type }) => {
+            Ok((Bytes::from_owner(bytes.clone()), Some(HeaderValue::from_str(content_type)?)))
         }
     }
 }
 
-/// The JSON object that names the timer. A JSON payload stands in it by its exact bytes, which no serializer
-/// would keep; other bytes as base64 with their media type.
-fn envelope(attempt: &Attempt) -> Vec<u8> {
+/// The JSON object around the payload, whose bytes are taken over as they are: a parser in between would
+/// change numbers and the order of members.
+fn envelope(attempt: &Attempt, payload: &Payload) -> Result<Vec<u8>, serde_json::Error> {
     let timer = &attempt.timer;
-    let head = format!(
-        r#"{{"group":{},"id":{},"generation":{},"attempt":{},"executeAt":"{}","#,
-        quoted(&timer.key.group),
-        quoted(&timer.key.id),
-        timer.generation,
-        attempt.attempt,
-        rfc3339::format(timer.definition.execute_at),
-    );
-    let mut body = head.into_bytes();
-    match &timer.definition.payload {
-        Payload::None => body.extend_from_slice(br#""payload":null"#),
+    let payload_bytes = payload.bytes().map_or(0, |bytes| bytes.len().div_ceil(3) * 4);
+    let mut json = Vec::with_capacity(256 + timer.key.id.len() + payload_bytes);
+    json.extend_from_slice(b"{\"group\":");
+    serde_json::to_writer(&mut json, &timer.key.group)?;
+    json.extend_from_slice(b",\"id\":");
+    serde_json::to_writer(&mut json, &timer.key.id)?;
+    json.extend_from_slice(b",\"generation\":");
+    serde_json::to_writer(&mut json, &timer.generation.0)?;
+    json.extend_from_slice(b",\"attempt\":");
+    serde_json::to_writer(&mut json, &attempt.attempt)?;
+    json.extend_from_slice(b",\"executeAt\":\"");
+    json.extend_from_slice(rfc3339::format(timer.definition.execute_at).as_bytes());
+    match payload {
+        Payload::None => json.extend_from_slice(b"\",\"payload\":null"),
         Payload::Json(bytes) => {
-            body.extend_from_slice(br#""payload":"#);
-            body.extend_from_slice(bytes);
+            json.extend_from_slice(b"\",\"payload\":");
+            json.extend_from_slice(bytes);
         }
         Payload::Binary { bytes, content_type } => {
-            let (text, media_type) = (STANDARD.encode(bytes), quoted(content_type));
-            body.extend_from_slice(
-                format!(r#""payloadBase64":"{text}","contentType":{media_type}"#).as_bytes(),
-            );
+            use base64::Engine as _;
+            json.extend_from_slice(b"\",\"payloadBase64\":\"");
+            json.extend_from_slice(base64::engine::general_purpose::STANDARD.encode(bytes).as_bytes());
+            json.extend_from_slice(b"\",\"contentType\":");
+            serde_json::to_writer(&mut json, content_type)?;
         }
     }
-    body.push(b'}');
-    body
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    json.push(b'}');
+    Ok(json)
 }
 
 #[cfg(test)]

@@ -1,253 +1,269 @@
-//! One attempt: from a timer's record to what came of calling its receiver.
+//! Makes one attempt: sends the request, reads the answer within the time-out, and says what came of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use http_body_util::Full;
-use hyper::Response;
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, response};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::capture_connection;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use timer_core::command::outcome::AttemptResult;
+use rustls::{ClientConfig, RootCertStore};
+use timer_core::command::AttemptResult;
 use timer_core::time::Millis;
-use timer_core::timer::{ErrorKind, LastError, Timer};
 use tokio::time::Instant;
 
-use super::answer::{self, Answer, Terms};
-use super::body;
-use super::connector::{CallbackConnector, TcpConnector};
-use super::fault::{Fault, closed_before_answer};
+use super::answer::{self, ANSWER_BYTES_MAX, Body};
+use super::connector::{Connector, Origin, Resolve, SystemResolver};
+use super::failure::{self, Failure};
 use super::guard::AddressPolicy;
-use super::limits::{
-    ANSWER_HEAD_BYTES_MAX, CONNECT_MAX, CONNECTED_MAX, CONNECTION_AGE_MAX, IDLE_CONNECTIONS_MAX, IDLE_MAX,
-    RESOLUTION_AGE_MAX, STALE_NOTICE_MAX,
-};
-use super::request::{self, CallbackRequest};
-use super::resolver::{Resolve, SystemResolver};
-use super::stream::Mark;
-use super::text;
-use super::tls::{self, TrustedRoots};
-use super::url_check::Target;
+use super::{Attempt, Report, request};
 use crate::environment::Clock;
 
-/// What is to be sent.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// The record, as it stands when the attempt starts.
-    pub timer: Timer,
-    /// The attempt's number, from 1.
-    pub attempt: u32,
-    /// Grows strictly from attempt to attempt of a timer; below 2^63.
-    pub fencing_token: u64,
-    /// How long after its time it starts.
-    pub late_ms: u64,
-    /// Names the cluster; printable ASCII.
-    pub cluster_id: Arc<str>,
-    /// Whether it does not wait for its time because a user said so.
-    pub manual: bool,
-}
+type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
-/// What came of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// What it came to.
-    pub result: AttemptResult,
-    /// When it began.
-    pub started_at: Millis,
-    /// When it was answered, or given up; not before it began.
-    pub finished_at: Millis,
-}
-
-/// How callbacks are sent.
+/// How connections are made and kept.
 #[derive(Clone, Debug)]
 pub struct SenderSettings {
-    /// How long one address may take to accept a connection.
-    pub connect_max: Duration,
-    /// How long a connection may idle before it is closed.
-    pub idle_max: Duration,
-    /// An answer from a connection older than this is its last. Together with `idle_max` below 30 s, so that
-    /// names are resolved again within that time.
+    /// Bounds connecting to one address; the callback's own time-out bounds the whole attempt. Default 5 s.
+    pub connect_timeout: Duration,
+    /// For how long a connection without a request is kept. Default 5 s.
+    ///
+    /// `idle_timeout + connection_age_max < 30 s`, so that a name is resolved again within that time.
+    pub idle_timeout: Duration,
+    /// For how long a connection takes requests at most. Default 20 s.
     pub connection_age_max: Duration,
-    /// Idle connections kept for one destination.
-    pub idle_connections_max: usize,
-    /// Whom TLS trusts.
-    pub roots: TrustedRoots,
+    /// Connections without a request that are kept per scheme, host and port. Default 256.
+    pub idle_per_destination_max: usize,
+    /// Turns names into addresses. Default: the operating system.
+    pub resolver: Arc<dyn Resolve>,
+    /// The certificate authorities that are trusted. `None`, the default: the operating system's.
+    pub roots: Option<RootCertStore>,
 }
 
 impl Default for SenderSettings {
     fn default() -> Self {
         Self {
-            connect_max: CONNECT_MAX,
-            idle_max: IDLE_MAX,
-            connection_age_max: CONNECTION_AGE_MAX,
-            idle_connections_max: IDLE_CONNECTIONS_MAX,
-            roots: TrustedRoots::Platform,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            connection_age_max: Duration::from_secs(20),
+            idle_per_destination_max: 256,
+            resolver: Arc::new(SystemResolver),
+            roots: None,
         }
     }
 }
 
-/// Why there is no sender.
+/// Why callbacks can't be sent at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
-    /// TLS could not be set up.
+    /// TLS can't be set up.
     #[error("TLS for callbacks can't be set up: {0}")]
-    Tls(rustls::Error),
-    /// Connections would outlive what their names resolved to.
-    #[error(
-        "connection_age_max {age:?} and idle_max {idle:?} must stay below {RESOLUTION_AGE_MAX:?} together"
-    )]
-    ConnectionsTooOld {
-        /// `connection_age_max`
-        age: Duration,
-        /// `idle_max`
-        idle: Duration,
-    },
+    Tls(#[from] rustls::Error),
 }
 
-type PooledClient = Client<CallbackConnector, Full<Bytes>>;
-
-/// Sends callbacks. One for a node; its connections are pooled per destination.
+/// Makes attempts. One for a whole node: it holds the pool of connections.
 #[derive(Debug)]
 pub struct Sender {
-    pooled: PooledClient,
-    /// Uses every connection once.
-    fresh: PooledClient,
     clock: Arc<dyn Clock>,
-    connection_age_max: Duration,
+    pooled: HttpClient,
+    /// Keeps nothing: for the second try after a pooled connection turned out to be gone.
+    fresh: HttpClient,
 }
 
 impl Sender {
-    /// A sender that resolves names as the machine does.
+    /// A sender whose callbacks may go where `policy` lets them.
+    ///
+    /// Without any certificate authority of the operating system it only warns: callbacks over plain HTTP
+    /// work all the same, and those over TLS fail with what is missing.
     ///
     /// # Errors
-    /// When the settings contradict each other or TLS can't be set up.
+    /// When TLS can't be set up.
     pub fn new(
         policy: AddressPolicy,
         clock: Arc<dyn Clock>,
         settings: SenderSettings,
     ) -> Result<Self, SenderError> {
-        Self::with_resolver(policy, clock, settings, Arc::new(SystemResolver::default()))
-    }
-
-    /// As [`Sender::new`], with a resolver of the caller's.
-    ///
-    /// # Errors
-    /// As [`Sender::new`].
-    pub fn with_resolver(
-        policy: AddressPolicy,
-        clock: Arc<dyn Clock>,
-        settings: SenderSettings,
-        resolver: Arc<dyn Resolve>,
-    ) -> Result<Self, SenderError> {
-        let (age, idle) = (settings.connection_age_max, settings.idle_max);
-        if age.saturating_add(idle) >= RESOLUTION_AGE_MAX {
-            return Err(SenderError::ConnectionsTooOld { age, idle });
-        }
-        let tcp = TcpConnector { resolver, policy, connect_max: settings.connect_max };
-        let connector = CallbackConnector::new(tcp, tls::client_config(&settings.roots)?, CONNECTED_MAX);
-        let client = |idle_connections: usize| {
+        let connector = Connector::new(
+            policy,
+            settings.resolver.clone(),
+            settings.connect_timeout,
+            settings.connection_age_max,
+        );
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(settings.roots.clone())?)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector);
+        let client = |idle_max: usize| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(idle)
-                .pool_max_idle_per_host(idle_connections)
-                .http1_max_buf_size(ANSWER_HEAD_BYTES_MAX)
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(settings.idle_timeout)
+                .pool_max_idle_per_host(idle_max)
                 .build(connector.clone())
         };
-        Ok(Self {
-            pooled: client(settings.idle_connections_max),
-            fresh: client(0),
-            clock,
-            connection_age_max: age,
-        })
+        Ok(Self { clock, pooled: client(settings.idle_per_destination_max), fresh: client(0) })
     }
 
-    /// Makes one attempt. It takes no longer than the callback's time-out, from connecting to the last byte of
-    /// the answer's body, and never fails: what goes wrong is in the report.
+    /// Makes one attempt. It takes at most the callback's time-out, from resolving the name to the last byte
+    /// of the answer; whatever goes wrong is part of the report.
     pub async fn send(&self, attempt: &Attempt) -> Report {
         let started_at = self.clock.now();
-        let definition = &attempt.timer.definition;
-        let timeout = Duration::from_millis(definition.callback.timeout.0);
-        let outcome = match request::build(attempt, started_at) {
-            Ok((request, target)) => self.exchange(&request, &target, timeout).await,
-            Err(fault) => Err(Fault { kind: ErrorKind::InvalidCallback, message: fault.to_string() }),
+        let timeout = Duration::from_millis(attempt.timer.definition.callback.timeout.0);
+        let exchange =
+            Exchange { sender: self, attempt, started_at, timeout, deadline: Instant::now() + timeout };
+        let result = match exchange.head().await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let body = exchange.body(body).await;
+                self.meaning(attempt, &head, body)
+            }
+            Err(failure) => failure.result(None, self.clock.now()),
         };
-        // The clock may have gone back meanwhile.
-        let now = self.clock.now().max(started_at);
-        let result = match outcome {
-            Ok(answer) => answer::judge(&answer, Terms { dead_on: &definition.retry.dead_on, timeout, now }),
-            Err(Fault { kind, message }) => AttemptResult::Failed {
-                error: LastError { kind, status: None, message: text::bounded(message), at: now },
-                retry_after: None,
-                permanent: matches!(kind, ErrorKind::BlockedAddress | ErrorKind::InvalidCallback),
-            },
-        };
-        Report { result, started_at, finished_at: now }
+        Report { result, started_at, finished_at: self.clock.now() }
     }
 
-    /// Sends the request and reads its answer.
-    async fn exchange(
-        &self,
-        request: &CallbackRequest,
-        target: &Target,
-        timeout: Duration,
-    ) -> Result<Answer, Fault> {
-        let deadline = Instant::now() + timeout;
-        let Ok(response) = tokio::time::timeout_at(deadline, self.call(request, target)).await else {
-            let message = format!("no answer from {} within {timeout:?}", target.destination());
-            return Err(Fault { kind: ErrorKind::TimedOut, message });
-        };
-        let (head, body) = response?.into_parts();
-        let (body, body_end) = body::read(body, deadline).await;
-        Ok(Answer {
-            status: head.status,
-            content_type: text_of(&head.headers, &CONTENT_TYPE),
-            retry_after: text_of(&head.headers, &RETRY_AFTER),
-            location: text_of(&head.headers, &LOCATION),
-            body,
-            body_end,
-        })
-    }
-
-    /// Sends the request over a pooled connection. If it turns out that the peer had closed that one, sends it
-    /// again over a fresh one: the attempt has not met the receiver yet.
-    ///
-    /// The client itself does so when the close was known before the first byte was written. Later nobody can
-    /// tell for certain that the receiver had not read the request; but a close that crossed it on its way is
-    /// by far the likelier cause, and both requests carry the same `webhook-id`, attempt and fencing token.
-    async fn call(&self, request: &CallbackRequest, target: &Target) -> Result<Response<Incoming>, Fault> {
-        let mut first = request.clone();
-        let captured = capture_connection(&mut first);
-        let sent_at = Instant::now();
-        let answered = self.pooled.request(first).await;
-        let mark = Mark::of(&captured);
-        let was_used = mark.as_ref().is_some_and(|mark| mark.count_use() > 0);
-        if mark.is_some_and(|mark| mark.resolved_at().elapsed() >= self.connection_age_max) {
-            // The pool does not go by age.
-            if let Some(connection) = captured.connection_metadata().as_ref() {
-                connection.poison();
-            }
-        }
-        let error = match answered {
-            Ok(response) => return Ok(response),
-            Err(error) => error,
-        };
-        let was_stale = was_used && sent_at.elapsed() < STALE_NOTICE_MAX && closed_before_answer(&error);
-        let error = if was_stale {
-            match self.fresh.request(request.clone()).await {
-                Ok(response) => return Ok(response),
-                Err(error) => error,
-            }
-        } else {
-            error
-        };
-        Err(Fault::of_client(&error, target.is_secure(), &target.destination()))
+    fn meaning(&self, attempt: &Attempt, head: &response::Parts, body: Body) -> AttemptResult {
+        answer::meaning(head, body, &attempt.timer.definition.retry.dead_on, self.clock.now())
     }
 }
 
-/// A header's value, if it is text.
-fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+/// One attempt under way.
+struct Exchange<'a> {
+    sender: &'a Sender,
+    attempt: &'a Attempt,
+    started_at: Millis,
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Exchange<'_> {
+    /// Sends the request and gives the answer without its body.
+    async fn head(&self) -> Result<Response<Incoming>, Failure> {
+        let (request, connection) = self.request()?;
+        match self.try_on(&self.sender.pooled, request, &connection).await? {
+            Ok(response) => Ok(response),
+            Err(error) if is_stale(&error) => {
+                // The peer closed a connection that lay in the pool: that is no attempt, but ours to repair.
+                let (request, connection) = self.request()?;
+                let second = self.try_on(&self.sender.fresh, request, &connection).await?;
+                second.map_err(|error| Failure::of_client(&error))
+            }
+            Err(error) => Err(Failure::of_client(&error)),
+        }
+    }
+
+    fn request(&self) -> Result<(Request<Full<Bytes>>, CaptureConnection), Failure> {
+        let mut request =
+            request::request(self.attempt, self.started_at).map_err(|fault| Failure::invalid(&fault))?;
+        let connection = capture_connection(&mut request);
+        Ok((request, connection))
+    }
+
+    /// The outer error is final.
+    async fn try_on(
+        &self,
+        client: &HttpClient,
+        request: Request<Full<Bytes>>,
+        connection: &CaptureConnection,
+    ) -> Result<Result<Response<Incoming>, legacy::Error>, Failure> {
+        let result = match tokio::time::timeout_at(self.deadline, client.request(request)).await {
+            Ok(result) => result,
+            Err(_) => return Err(Failure::timed_out(self.timeout, &awaited(connection))),
+        };
+        if let Ok(response) = &result {
+            retire(response, connection);
+        }
+        Ok(result)
+    }
+
+    /// Reads the body to its end or to its bound.
+    async fn body(&self, body: Incoming) -> Body {
+        match tokio::time::timeout_at(self.deadline, read(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => Body::Broken(Failure::broken_body(&error)),
+            Err(_) => Body::Broken(Failure::timed_out(self.timeout, "the answer began, but did not end")),
+        }
+    }
+}
+
+/// What was missing when the time-out passed.
+fn awaited(connection: &CaptureConnection) -> String {
+    match connection.connection_metadata().as_ref() {
+        Some(connected) => {
+            let mut extras = http::Extensions::new();
+            connected.get_extras(&mut extras);
+            let address = extras.get::<Origin>().map(|origin| format!(" to {}", origin.address));
+            format!("connected{}, but no answer", address.unwrap_or_default())
+        }
+        None => "no connection".to_owned(),
+    }
+}
+
+/// Marks the connection as one that works, or takes it out of the pool when it has grown old.
+fn retire(response: &Response<Incoming>, connection: &CaptureConnection) {
+    let Some(origin) = response.extensions().get::<Origin>() else { return };
+    origin.served.store(true, Ordering::Relaxed);
+    if Instant::now() >= origin.retire_at
+        && let Some(connected) = connection.connection_metadata().as_ref()
+    {
+        connected.poison();
+    }
+}
+
+/// Whether a connection that had brought answers before was gone when the request was written to it.
+fn is_stale(error: &legacy::Error) -> bool {
+    let mut extras = http::Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extras);
+    }
+    extras.get::<Origin>().is_some_and(|origin| origin.served.load(Ordering::Relaxed))
+        && failure::is_disconnect(error)
+}
+
+/// Most answers are empty or one frame: those are not copied.
+async fn read(mut body: Incoming) -> Result<Body, hyper::Error> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let Ok(data) = frame?.into_data() else { continue };
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&data);
+        }
+        if first.len().max(all.len()) > ANSWER_BYTES_MAX {
+            let mut cut = if all.is_empty() { first } else { all.freeze() };
+            cut.truncate(ANSWER_BYTES_MAX);
+            return Ok(Body::CutOff(cut));
+        }
+    }
+    Ok(Body::Whole(if all.is_empty() { first } else { all.freeze() }))
+}
+
+fn tls(roots: Option<RootCertStore>) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+    let verified = match roots {
+        Some(roots) => builder()?.with_root_certificates(roots),
+        None => match builder()?.with_native_roots() {
+            Ok(verified) => verified,
+            Err(e) => {
+                tracing::warn!(error = %e, "no certificate authorities: callbacks to https will fail");
+                builder()?.with_root_certificates(RootCertStore::empty())
+            }
+        },
+    };
+    Ok(verified.with_no_client_auth())
 }
