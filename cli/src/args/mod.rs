@@ -42,20 +42,41 @@ pub struct GlobalArgs {
         value_name = "URL",
         default_value = "http://127.0.0.1:8080",
         value_delimiter = ',',
-        global = true
+        global = true,
+        help_heading = "For every command"
     )]
     pub endpoint: Vec<String>,
     /// The bearer token, if the server wants one
-    #[arg(long, env = "TIMERCTL_TOKEN", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "TIMERCTL_TOKEN",
+        hide_env_values = true,
+        global = true,
+        help_heading = "For every command"
+    )]
     pub token: Option<String>,
     /// For people, or for scripts: the server's own JSON
-    #[arg(long, env = "TIMERCTL_OUTPUT", value_enum, default_value = "human", global = true)]
+    #[arg(
+        long,
+        env = "TIMERCTL_OUTPUT",
+        value_enum,
+        default_value = "human",
+        global = true,
+        help_heading = "For every command"
+    )]
     pub output: Format,
     /// The longest to wait for an answer, repeats included
-    #[arg(long, env = "TIMERCTL_TIMEOUT", value_parser = duration::parse, default_value = "30s", global = true)]
+    #[arg(long, env = "TIMERCTL_TIMEOUT", value_parser = duration::parse, default_value = "30s", global = true,
+        help_heading = "For every command")]
     pub timeout: Duration,
     /// The timers' group
-    #[arg(long, env = "TIMERCTL_GROUP", default_value = "default", global = true)]
+    #[arg(
+        long,
+        env = "TIMERCTL_GROUP",
+        default_value = "default",
+        global = true,
+        help_heading = "For every command"
+    )]
     pub group: String,
 }
 

@@ -23,6 +23,9 @@ pub fn text(view: &ClusterView) -> String {
 }
 
 fn health(view: &ClusterView) -> String {
+    if view.nodes.is_empty() || view.shards.is_empty() {
+        return "not known yet: this node has not formed or joined its cluster".to_owned();
+    }
     let stalled: Vec<_> =
         view.shards.iter().filter(|shard| !shard.healthy).map(|s| s.shard.to_string()).collect();
     let gone: Vec<_> =
@@ -64,6 +67,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_node_without_a_cluster_is_not_called_healthy() {
+        let view = json!({
+            "clusterId": "", "clusterName": "dev", "nodeId": 1, "nodeName": "n1", "nodes": [], "shards": [],
+            "healthy": true,
+        });
+        assert!(text(&serde_json::from_value(view).unwrap()).contains("healthy    not known yet"));
+    }
 
     #[test]
     fn nodes_and_shards_are_named_and_what_is_wrong_comes_first() {

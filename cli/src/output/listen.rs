@@ -38,6 +38,7 @@ pub fn line(record: &Record, seen: Seen) -> String {
 
 fn payload(record: &Record) -> String {
     match record.payload() {
+        Some(serde_json::Value::Null) => String::new(),
         Some(payload) => shorten(&payload.to_string(), PAYLOAD_CHARS_MAX),
         None if record.body.is_empty() => String::new(),
         None => match std::str::from_utf8(&record.body) {

@@ -12,11 +12,21 @@ pub fn with_distance(text: &str, now: OffsetDateTime) -> String {
     }
 }
 
-/// `in 29d 23h`, `3s ago`, `now`.
+/// `in 29d 23h`, `3s ago`, `in 250ms`, `now`.
 pub fn distance(from_now: Duration) -> String {
-    let seconds = from_now.whole_seconds().unsigned_abs();
+    let text = span(from_now);
+    match (text.is_empty(), from_now.is_negative()) {
+        (true, _) => "now".to_owned(),
+        (false, true) => format!("{text} ago"),
+        (false, false) => format!("in {text}"),
+    }
+}
+
+fn span(span: Duration) -> String {
+    let seconds = span.whole_seconds().unsigned_abs();
     if seconds == 0 {
-        return "now".to_owned();
+        let millis = span.subsec_milliseconds().unsigned_abs();
+        return if millis == 0 { String::new() } else { format!("{millis}ms") };
     }
     let units =
         [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
@@ -27,8 +37,7 @@ pub fn distance(from_now: Duration) -> String {
         .filter(|(_, number)| *number > 0)
         .map(|(unit, number)| format!("{number}{unit}"))
         .collect();
-    let text = shown.join(" ");
-    if from_now.is_negative() { format!("{text} ago") } else { format!("in {text}") }
+    shown.join(" ")
 }
 
 #[cfg(test)]
@@ -49,6 +58,8 @@ mod tests {
         ] {
             assert_eq!(distance(Duration::seconds(seconds)), text);
         }
+        assert_eq!(distance(Duration::milliseconds(-250)), "250ms ago");
+        assert_eq!(distance(Duration::microseconds(900)), "now");
         assert_eq!(with_distance("soon", clock::now()), "soon");
     }
 }
