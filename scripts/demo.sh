@@ -84,7 +84,6 @@ for name in n1 n2 n3; do wait_for 60 "$name is ready" is_ready $name; done
 wait_for 10 "the receiver listens" is_open "$receiver"
 say "three nodes on 127.0.0.1, ports ${http[n1]} ${http[n2]} ${http[n3]}; the receiver on port $receiver"
 
-# Due times are whole milliseconds since 1970, so that lateness needs no time zone.
 start_ms="$(date +%s%3N)"
 due_ms() { echo $((start_ms + FIRST_DUE_S * 1000 + ($1 - 1) * EVERY_MS)); }
 rfc3339() { date -u -d "@$(($1 / 1000)).$(printf '%03d' $(($1 % 1000)))" +%Y-%m-%dT%H:%M:%S.%3NZ; }
@@ -104,14 +103,13 @@ say "$created timers created and acknowledged, due from $(rfc3339 "$(due_ms 1)")
 declare -A first_late=()
 repeated=0
 exec 5<"$dir/callbacks"
-# Reads what the receiver has written since the last time.
+# Reads what the receiver has written since the last time. A negative lateness is an early callback.
 show_new() {
-    local line n at late
+    local line n late
     while IFS= read -r -u 5 line; do
         n="$(sed -n 's/.*"id":"demo-\([0-9]*\)".*/\1/p' <<<"$line")"
-        at="$(sed -n 's/.*"receivedAtMs":\([0-9]*\).*/\1/p' <<<"$line")"
-        if [ -z "$n" ] || [ -z "$at" ]; then continue; fi
-        late=$((at - $(due_ms "$n")))
+        late="$(sed -n 's/.*"latenessMs":\(-\{0,1\}[0-9]*\).*/\1/p' <<<"$line")"
+        if [ -z "$n" ] || [ -z "$late" ]; then continue; fi
         if [ -n "${first_late[$n]:-}" ]; then
             repeated=$((repeated + 1))
             say "  demo-$n again, $late ms after it was due"

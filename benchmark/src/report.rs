@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::Value;
 
 use crate::clock;
 use crate::machine::Machine;
@@ -16,9 +17,34 @@ pub struct Measurement {
     /// What was measured: `creates`, `callbacks` or `lateness`.
     pub measure: &'static str,
     /// How it was set up: nodes, clients and so on.
-    pub setup: Map<String, Value>,
+    pub setup: Pairs,
     /// What came out.
-    pub figures: Map<String, Value>,
+    pub figures: Pairs,
+}
+
+/// Named values in the order in which they are shown.
+#[derive(Clone, Debug, Default)]
+pub struct Pairs(pub Vec<(&'static str, Value)>);
+
+impl Pairs {
+    /// The value of `name`.
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(name, _)| *name)
+    }
+}
+
+impl Serialize for Pairs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -27,8 +53,8 @@ struct Line<'a> {
     at: &'a str,
     commit: &'a str,
     measure: &'a str,
-    setup: &'a Map<String, Value>,
-    figures: &'a Map<String, Value>,
+    setup: &'a Pairs,
+    figures: &'a Pairs,
     machine: &'a Machine,
 }
 
@@ -63,8 +89,8 @@ pub fn tables(rows: &[Measurement]) -> String {
 
 fn table(rows: &[Measurement]) -> String {
     let mut columns: Vec<&str> = Vec::new();
-    for key in rows.iter().flat_map(|row| row.setup.keys().chain(row.figures.keys())) {
-        if !columns.contains(&key.as_str()) {
+    for key in rows.iter().flat_map(|row| row.setup.names().chain(row.figures.names())) {
+        if !columns.contains(&key) {
             columns.push(key);
         }
     }
@@ -108,16 +134,15 @@ mod tests {
 
     use super::*;
 
-    fn row(setup: Value, figures: Value) -> Measurement {
-        let (Value::Object(setup), Value::Object(figures)) = (setup, figures) else { unreachable!() };
-        Measurement { measure: "creates", setup, figures }
+    fn row(setup: &[(&'static str, Value)], figures: &[(&'static str, Value)]) -> Measurement {
+        Measurement { measure: "creates", setup: Pairs(setup.to_vec()), figures: Pairs(figures.to_vec()) }
     }
 
     #[test]
     fn a_table_lines_up_and_leaves_blank_what_a_row_lacks() {
         let rows = [
-            row(json!({"clients": 1}), json!({"p50Ms": 1.5})),
-            row(json!({"clients": 256}), json!({"refused": 3})),
+            row(&[("clients", json!(1))], &[("p50Ms", json!(1.5))]),
+            row(&[("clients", json!(256))], &[("refused", json!(3))]),
         ];
         assert_eq!(
             tables(&rows),
@@ -130,7 +155,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("results.jsonl");
         let machine = Machine::describe(dir.path()).unwrap();
-        let rows = [row(json!({"clients": 1}), json!({"p50Ms": 1.5}))];
+        let rows = [row(&[("clients", json!(1))], &[("p50Ms", json!(1.5))])];
         append(&path, "abc", &machine, &rows).unwrap();
         append(&path, "def", &machine, &rows).unwrap();
         let commits: Vec<Value> = std::fs::read_to_string(&path)

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::firing::{self, Fired, Firing, FiringError};
+use crate::latency::{Latencies, Quantiles};
 use crate::load::{self, Load, LoadError};
 use crate::nodes::{Nodes, StartError};
-use crate::report::Measurement;
+use crate::report::{Measurement, Pairs};
 use crate::request::Ids;
 use crate::{clock, cpu};
 
@@ -116,7 +117,7 @@ pub async fn run(
     running.stop().await;
     let mut rows = outcome?;
     for row in &mut rows {
-        row.setup.insert("shards".into(), shards.into());
+        row.setup.0.push(("shards", shards.into()));
     }
     Ok(rows)
 }
@@ -166,17 +167,17 @@ pub async fn creates(
     let rate = (loaded.created as f64) / loaded.elapsed.as_secs_f64();
     let cores = |used: Duration| used.as_secs_f64() / all_seconds;
 
-    let mut figures = object(json!({ "created": loaded.created, "perSecond": rate.round() }));
-    figures.append(&mut object(json!(loaded.latencies.quantiles())));
+    let mut figures = vec![("created", json!(loaded.created)), ("perSecond", json!(rate.round()))];
+    figures.extend(quantiles(&loaded.latencies));
     if !target.process_ids.is_empty() {
-        figures.insert("serverCores".into(), cores(target.cpu().saturating_sub(server_before)).into());
+        figures.push(("serverCores", json!(cores(target.cpu().saturating_sub(server_before)))));
     }
-    figures.insert("clientCores".into(), cores(cpu::used_here().saturating_sub(own_before)).into());
-    figures.insert("refused".into(), loaded.refused.values().sum::<u64>().into());
+    figures.push(("clientCores", json!(cores(cpu::used_here().saturating_sub(own_before)))));
+    figures.push(("refused", json!(loaded.refused.values().sum::<u64>())));
     Ok(Measurement {
         measure: "creates",
-        setup: object(json!({ "nodes": target.addresses.len(), "clients": clients })),
-        figures,
+        setup: setup(target, &[("clients", json!(clients))]),
+        figures: Pairs(figures),
     })
 }
 
@@ -187,15 +188,13 @@ pub async fn creates(
 pub async fn callbacks(target: &Target, count: usize, lead: Duration) -> Result<Measurement, FiringError> {
     let fired = fire(target, 64, count, lead, Duration::ZERO).await?;
     let seconds = fired.drained_in.as_secs_f64();
-    let mut figures = object(json!({
-        "perSecond": if seconds > 0.0 { ((fired.delivered as f64) / seconds).round() } else { 0.0 },
-        "dueToLastS": seconds,
-    }));
-    figures.append(&mut outcome(&fired));
+    let rate = if seconds > 0.0 { ((fired.delivered as f64) / seconds).round() } else { 0.0 };
+    let mut figures = vec![("perSecond", json!(rate)), ("dueToLastS", json!(seconds))];
+    figures.extend(outcome(&fired));
     Ok(Measurement {
         measure: "callbacks",
-        setup: object(json!({ "nodes": target.addresses.len(), "timers": count })),
-        figures,
+        setup: setup(target, &[("timers", json!(count))]),
+        figures: Pairs(figures),
     })
 }
 
@@ -207,10 +206,8 @@ pub async fn lateness(target: &Target, count: usize, spread: Duration) -> Result
     let fired = fire(target, 4, count, Duration::from_secs(3), spread).await?;
     Ok(Measurement {
         measure: "lateness",
-        setup: object(
-            json!({ "nodes": target.addresses.len(), "timers": count, "spreadS": spread.as_secs() }),
-        ),
-        figures: outcome(&fired),
+        setup: setup(target, &[("timers", json!(count)), ("spreadS", json!(spread.as_secs()))]),
+        figures: Pairs(outcome(&fired)),
     })
 }
 
@@ -233,19 +230,24 @@ async fn fire(
     .await
 }
 
-fn outcome(fired: &Fired) -> Map<String, Value> {
-    let mut figures = object(json!(fired.lateness.quantiles()));
-    figures.append(&mut object(json!({
-        "delivered": fired.delivered,
-        "missing": fired.missing,
-        "repeated": fired.repeated,
-        "early": fired.early,
-    })));
+fn setup(target: &Target, more: &[(&'static str, Value)]) -> Pairs {
+    let mut pairs = vec![("nodes", json!(target.addresses.len()))];
+    pairs.extend_from_slice(more);
+    Pairs(pairs)
+}
+
+fn outcome(fired: &Fired) -> Vec<(&'static str, Value)> {
+    let mut figures = vec![
+        ("delivered", json!(fired.delivered)),
+        ("missing", json!(fired.missing)),
+        ("repeated", json!(fired.repeated)),
+        ("early", json!(fired.early)),
+    ];
+    figures.extend(quantiles(&fired.lateness));
     figures
 }
 
-/// The map of a `json!({ … })`.
-fn object(value: Value) -> Map<String, Value> {
-    let Value::Object(map) = value else { unreachable!("an object was written") };
-    map
+fn quantiles(latencies: &Latencies) -> [(&'static str, Value); 3] {
+    let Quantiles { p50_ms, p99_ms, max_ms } = latencies.quantiles();
+    [("p50Ms", json!(p50_ms)), ("p99Ms", json!(p99_ms)), ("maxMs", json!(max_ms))]
 }
