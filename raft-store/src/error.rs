@@ -120,9 +120,10 @@ impl StoreError {
     /// The system's refusal.
     pub(crate) fn io(what: impl Into<String>, error: &io::Error) -> Self {
         let (what, detail) = (what.into(), error.to_string());
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { what, detail },
-            _ => Self::Io { what, detail },
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::DiskFull { what, detail }
+        } else {
+            Self::Io { what, detail }
         }
     }
 

@@ -11,6 +11,8 @@ pub mod log;
 mod membership;
 pub mod state_machine;
 mod stores;
+#[cfg(test)]
+mod tests;
 pub mod type_config;
 
 pub use error::StoreError;

@@ -160,6 +160,12 @@ impl Stores {
         self.log.sync_stalled_for()
     }
 
+    /// The logs of all shards.
+    #[must_use]
+    pub fn log(&self) -> &LogDb {
+        &self.log
+    }
+
     /// The states of all shards.
     #[must_use]
     pub fn state(&self) -> &StateDb {

@@ -83,11 +83,13 @@ fn translate(name: &str, error: &rocksdb::Error) -> StoreError {
     if full.iter().any(|text| detail.contains(text)) {
         return StoreError::DiskFull { what, detail };
     }
-    match error.kind() {
-        ErrorKind::Corruption => StoreError::Corrupted { what, detail },
-        // A file that the manifest names is not there.
-        ErrorKind::IOError if detail.contains("No such file") => StoreError::Corrupted { what, detail },
-        _ => StoreError::Io { what, detail },
+    let kind = error.kind();
+    // A file that the manifest names is not there.
+    let file_gone = kind == ErrorKind::IOError && detail.contains("No such file");
+    if kind == ErrorKind::Corruption || file_gone {
+        StoreError::Corrupted { what, detail }
+    } else {
+        StoreError::Io { what, detail }
     }
 }
 

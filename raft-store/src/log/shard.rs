@@ -224,7 +224,8 @@ impl RaftLogStorage<TypeConfig> for ShardLog {
     async fn truncate_after(&mut self, last_log_id: Option<LogId>) -> Result<(), io::Error> {
         let end = last_log_id.map_or(0, |id| id.index() + 1);
         let (done, outcome) = oneshot::channel();
-        {
+        // Submitted without the lock: inline, the acknowledgement takes it.
+        let job = {
             let mut tail = self.cell.tail();
             if end >= tail.end {
                 return Ok(());
@@ -246,8 +247,9 @@ impl RaftLogStorage<TypeConfig> for ShardLog {
             tail.truncate(end, last);
             self.cell.tell_durable(&tail);
             let (cell, epoch, last) = (self.cell.clone(), tail.epoch, tail.place());
-            self.writer.submit(Job::Truncate { cell, epoch, end, last, done })?;
-        }
+            Job::Truncate { cell, epoch, end, last, done }
+        };
+        self.writer.submit(job)?;
         Self::done(outcome).await
     }
 
@@ -276,6 +278,7 @@ impl RaftLogStorage<TypeConfig> for ShardLog {
         };
         tail.purge(log_id, chain);
         self.cell.tell_durable(&tail);
+        drop(tail);
         let anchor = record::encode_anchor(shard, &log_id, chain);
         Ok(self.writer.submit(Job::Purge { shard, first, end: index + 1, anchor })?)
     }

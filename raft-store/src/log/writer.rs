@@ -215,10 +215,9 @@ impl Writer {
 
     /// A write failed: what it left on disk is unknown, so nothing may follow it.
     fn fail(&self, error: &StoreError) {
-        let closed = match error {
-            StoreError::DiskFull { .. } | StoreError::Failed(_) => error.clone(),
-            other => StoreError::Failed(other.to_string()),
-        };
+        // A full disk stays known as such: the node answers 507.
+        let as_it_is = error.is_disk_full() || matches!(error, StoreError::Failed(_));
+        let closed = if as_it_is { error.clone() } else { StoreError::Failed(error.to_string()) };
         if self.failed.set(closed).is_ok() {
             tracing::error!(%error, "the log failed and takes no more writes");
             self.health.send_replace(Health::Failed(error.to_string()));

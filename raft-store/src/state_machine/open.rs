@@ -13,6 +13,8 @@ use crate::state_machine::replica::Replica;
 use crate::state_machine::{StateDb, StateInner, meta};
 
 const FORMAT: u8 = 1;
+/// Behind every incarnation.
+const END: [u8; 5] = [0xFF; 5];
 
 impl StateDb {
     /// Opens the states of `shards` shards.
@@ -54,9 +56,14 @@ impl StateDb {
     }
 }
 
-/// Whether the engine was never used.
+/// Whether no shard has a state: at most the format and the pointers were written.
 pub(crate) fn is_blank(engine: &dyn View) -> Result<bool, StoreError> {
-    Ok(engine.get(&pointer::format())?.is_none())
+    let mut blank = true;
+    engine.scan(&incarnation_range(1).0, &END, &mut |_, _| {
+        blank = false;
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(blank)
 }
 
 fn check_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
@@ -90,7 +97,7 @@ fn remove_unused(engine: &dyn Engine, used: &BTreeSet<u32>) -> Result<(), StoreE
     let mut from = incarnation_range(1).0;
     loop {
         let mut found = None;
-        engine.scan(&from, &[0xFF; 5], &mut |key, _| {
+        engine.scan(&from, &END, &mut |key, _| {
             found = int(key, 0).map(u32::from_be_bytes);
             Ok(ControlFlow::Break(()))
         })?;

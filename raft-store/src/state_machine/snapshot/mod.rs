@@ -63,9 +63,6 @@ pub enum SnapshotError {
 
 impl From<SnapshotError> for std::io::Error {
     fn from(error: SnapshotError) -> Self {
-        match error {
-            SnapshotError::Store(error) => error.into(),
-            other => Self::other(other),
-        }
+        if let SnapshotError::Store(error) = error { error.into() } else { Self::other(error) }
     }
 }
