@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use delivery_support::*;
 use node::delivery::{AddressPolicy, SenderSettings};
+use proptest::prelude::*;
 use timer_core::command::AttemptResult;
 use timer_core::timer::ErrorKind;
 
@@ -89,5 +90,31 @@ async fn a_url_that_was_never_valid_ends_the_timer() {
         let (error, permanent) = failure(sender.send(&attempt(url)).await.result);
         assert_eq!((error.kind, permanent), (ErrorKind::InvalidCallback, true), "{url}");
         assert!(error.message.starts_with("callbackUrl must "), "{}", error.message);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever a record holds, an attempt ends with a report. Nothing can be reached here: no name is known,
+    /// and without digits nobody can write a public address.
+    #[test]
+    fn no_record_panics(
+        url in "(https?://[a-z.:\\[\\]@%!`{}_-]{0,20}/)?.{0,20}",
+        name in "[a-zA-Z-]{1,8}|.{0,6}",
+        value in ".{0,8}",
+        id in ".{1,20}",
+        traceparent in proptest::option::of(".{0,60}"),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let names = Names::of("known.test", &["127.0.0.1"]);
+        let settings = SenderSettings { roots: Some(rustls::RootCertStore::empty()), ..resolving(&names) };
+        let mut attempt = attempt_within(50, url);
+        attempt.timer.key.id = id;
+        attempt.timer.traceparent = traceparent;
+        attempt.timer.definition.callback.headers = vec![(name, value)];
+        let report = runtime.block_on(async { sender_with(allowing(&[]), settings).send(&attempt).await });
+        prop_assert!(matches!(report.result, AttemptResult::Failed { .. }), "{:?}", report);
+        prop_assert!(report.started_at <= report.finished_at);
     }
 }

@@ -96,6 +96,43 @@ async fn a_pooled_connection_that_was_reset_costs_no_attempt() {
     }
 }
 
+/// Answers the first request of the first connection and ends that connection `pause` after it has read the
+/// second one.
+async fn late_end(pause: Duration) -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+    raw_server(move |number, mut stream| async move {
+        read_request(&mut stream).await;
+        stream.write_all(DELIVERED).await.unwrap();
+        if number == 0 {
+            read_request(&mut stream).await;
+            tokio::time::sleep(pause).await;
+            return;
+        }
+        until_closed(&mut stream).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_receiver_that_breaks_off_while_it_works_is_not_called_twice_in_one_attempt() {
+    let (url, connections) = late_end(Duration::from_millis(1100)).await;
+    let sender = sender(SenderSettings::default());
+    assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
+    let (kind, message) = retried(sender.send(&attempt(url.as_str())).await.result);
+    assert_eq!(kind, ErrorKind::Transport, "{message}");
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_attempt_without_answer_takes_its_connection_with_it() {
+    let (url, connections) = late_end(Duration::from_millis(400)).await;
+    let sender = sender(SenderSettings::default());
+    assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
+    let (kind, message) = retried(sender.send(&attempt_within(200, url.as_str())).await.result);
+    assert_eq!(kind, ErrorKind::TimedOut, "{message}");
+    assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn a_new_connection_that_breaks_is_a_failed_attempt() {
     let (url, connections) = raw_server(|_, mut stream| async move { read_request(&mut stream).await }).await;

@@ -21,12 +21,14 @@ fn tls_server() -> u16 {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("delivery_support/hooks.test.pem"));
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("delivery_support/hooks.test.key.pem"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.unwrap()], key.unwrap())
         .unwrap();
+    // A client that chose HTTP/2 would not understand the answer.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use http::{Uri, uri};
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -22,34 +21,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::guard::{AddressPolicy, Blocked};
+use super::resolver::Resolve;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
 /// How long one address is waited for before the next is tried beside it (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
-
-/// Turns names into addresses.
-pub trait Resolve: Send + Sync + std::fmt::Debug + 'static {
-    /// The addresses of `host` in the order in which they are to be tried.
-    ///
-    /// # Errors
-    /// When the name can't be resolved now.
-    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
-}
-
-/// The operating system's resolver.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemResolver;
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let host = host.to_owned();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    }
-}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +46,9 @@ pub(super) enum ConnectError {
     /// Nothing came back.
     #[error("no connection to {host} at {address} within {} ms", .after.as_millis())]
     TimedOut { host: String, address: SocketAddr, after: Duration },
+    /// Addresses answered, but a usable connection did not come of it.
+    #[error("no TLS connection: the handshake did not end within {} ms", .after.as_millis())]
+    Unfinished { after: Duration },
     /// Not a URL that one can connect to.
     #[error("{0} names no host")]
     NoHost(Uri),
@@ -80,6 +60,7 @@ impl ConnectError {
             Self::Blocked { .. } => ErrorKind::BlockedAddress,
             Self::Dns { .. } | Self::NoAddress(_) => ErrorKind::Dns,
             Self::Refused { .. } | Self::TimedOut { .. } => ErrorKind::Connect,
+            Self::Unfinished { .. } => ErrorKind::Tls,
             Self::NoHost(_) => ErrorKind::InvalidCallback,
         }
     }

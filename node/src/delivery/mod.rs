@@ -2,11 +2,13 @@
 //! timer. When an attempt is made, and what happens after it, is deliberately not decided here.
 
 mod answer;
+mod bounded;
 mod connector;
 mod failure;
 mod guard;
 mod ranges;
 mod request;
+mod resolver;
 mod retry_after;
 mod sender;
 mod url_check;
@@ -18,8 +20,8 @@ use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
 pub use answer::ANSWER_BYTES_MAX;
-pub use connector::{Resolve, SystemResolver};
 pub use guard::{AddressPolicy, PolicyError};
+pub use resolver::{Resolve, SystemResolver};
 pub use sender::{Sender, SenderError, SenderSettings};
 pub use url_check::{UrlFault, check_url};
 

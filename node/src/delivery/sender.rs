@@ -19,13 +19,22 @@ use timer_core::time::Millis;
 use tokio::time::Instant;
 
 use super::answer::{self, ANSWER_BYTES_MAX, Body};
-use super::connector::{Connector, Origin, Resolve, SystemResolver};
+use super::bounded::Bounded;
+use super::connector::{Connector, Origin};
 use super::failure::{self, Failure};
 use super::guard::AddressPolicy;
+use super::resolver::{Resolve, SystemResolver};
 use super::{Attempt, Report, request};
 use crate::environment::Clock;
 
-type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
+type HttpClient = Client<Bounded<HttpsConnector<Connector>>, Full<Bytes>>;
+
+/// How long a connection may take from the name to the end of TLS, whoever still waits for it.
+const CONNECTED_MAX: Duration = Duration::from_secs(60);
+
+/// A peer that had closed a pooled connection says so within a round trip. One that breaks it off later than
+/// this had the request, and sending it again at once would be a duplicate.
+const STALE_NOTICE_MAX: Duration = Duration::from_secs(1);
 
 /// How connections are made and kept.
 #[derive(Clone, Debug)]
@@ -53,7 +62,7 @@ impl Default for SenderSettings {
             idle_timeout: Duration::from_secs(5),
             connection_age_max: Duration::from_secs(20),
             idle_per_destination_max: 256,
-            resolver: Arc::new(SystemResolver),
+            resolver: Arc::new(SystemResolver::default()),
             roots: None,
         }
     }
@@ -79,6 +88,10 @@ pub struct Sender {
 impl Sender {
     /// A sender whose callbacks may go where `policy` lets them.
     ///
+    /// It speaks HTTP/1.1 only. There an attempt that gets no answer takes its connection with it; one of
+    /// HTTP/2 is shared, so that a peer that has silently gone would swallow attempt after attempt, and the
+    /// name would not be resolved again for as long as they kept coming.
+    ///
     /// Without any certificate authority of the operating system it only warns: callbacks over plain HTTP
     /// work all the same, and those over TLS fail with what is missing.
     ///
@@ -98,12 +111,12 @@ impl Sender {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls(settings.roots.clone())?)
             .https_or_http()
-            .enable_all_versions()
+            .enable_http1()
             .wrap_connector(connector);
+        let connector = Bounded { connector, after: CONNECTED_MAX };
         let client = |idle_max: usize| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
-                .timer(TokioTimer::new())
                 .pool_idle_timeout(settings.idle_timeout)
                 .pool_max_idle_per_host(idle_max)
                 .build(connector.clone())
@@ -126,7 +139,8 @@ impl Sender {
             }
             Err(failure) => failure.result(None, self.clock.now()),
         };
-        Report { result, started_at, finished_at: self.clock.now() }
+        // The wall clock may have gone back meanwhile.
+        Report { result, started_at, finished_at: self.clock.now().max(started_at) }
     }
 
     fn meaning(&self, attempt: &Attempt, head: &response::Parts, body: Body) -> AttemptResult {
@@ -147,10 +161,12 @@ impl Exchange<'_> {
     /// Sends the request and gives the answer without its body.
     async fn head(&self) -> Result<Response<Incoming>, Failure> {
         let (request, connection) = self.request()?;
+        let sent_at = Instant::now();
         match self.try_on(&self.sender.pooled, request, &connection).await? {
             Ok(response) => Ok(response),
-            Err(error) if is_stale(&error) => {
-                // The peer closed a connection that lay in the pool: that is no attempt, but ours to repair.
+            Err(error) if sent_at.elapsed() < STALE_NOTICE_MAX && is_stale(&error) => {
+                // The peer closed a connection that lay in the pool: that is no attempt, but ours to repair. Both
+                // requests are the same to the last header, so that a receiver knows the second for what it is.
                 let (request, connection) = self.request()?;
                 let second = self.try_on(&self.sender.fresh, request, &connection).await?;
                 second.map_err(|error| Failure::of_client(&error))

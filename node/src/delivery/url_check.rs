@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use http::Uri;
 use url::{Host, Url};
 
 use super::guard::AddressPolicy;
@@ -66,6 +67,10 @@ pub(super) fn parse(text: &str) -> Result<Url, String> {
     match Url::parse(text) {
         Err(e) => Err(format!("must be a URL that can be called: {e}")),
         Ok(url) if url.port() == Some(0) => fault("must not have port 0"),
+        // What the HTTP library would not take, or would take for another host.
+        Ok(url) if Uri::try_from(url.as_str()).ok().as_ref().and_then(Uri::host) != url.host_str() => {
+            fault("must name a host that can be called")
+        }
         Ok(url) => Ok(url),
     }
 }
@@ -89,6 +94,7 @@ mod tests {
             "http://[2606:4700::1111]:80/",
             "https://example.com./",
             "https://localhost.example.com/",
+            "http://a_b.example/{x}|\"?q={y}",
         ] {
             assert_eq!(check_url(good, &strict()), Ok(()), "{good}");
         }
