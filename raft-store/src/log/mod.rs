@@ -4,6 +4,7 @@
 //! what it acknowledged breaks Raft.
 
 pub mod health;
+mod job;
 pub mod mark;
 mod open;
 pub mod record;

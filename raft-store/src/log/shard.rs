@@ -16,10 +16,11 @@ use tokio::sync::{oneshot, watch};
 use crate::engine::{Engine, blocking};
 use crate::error::StoreError;
 use crate::limits::READ_BYTES_MAX;
+use crate::log::job::Job;
 use crate::log::record;
 use crate::log::shard_cell::{ShardCell, entry_bytes};
 use crate::log::tail::{Tail, fresh_chain, place_of};
-use crate::log::writer::{Job, Writer};
+use crate::log::writer::Writer;
 use crate::type_config::{Entry, LeaderId, LogId, TypeConfig, Vote};
 
 /// The log of one shard: storage for its Raft, and a reader for its replication tasks when cloned.
@@ -177,7 +178,7 @@ impl RaftLogStorage<TypeConfig> for ShardLog {
         Self::done(outcome).await
     }
 
-    /// Saved with the next batch: it costs nothing, and after a crash an older one serves as well.
+    /// Saved with the next batch: it costs no sync, and after a crash an older one serves as well.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         let Some(id) = committed else { return Ok(()) };
         let shard = self.cell.shard();

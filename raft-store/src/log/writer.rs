@@ -8,90 +8,16 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use openraft::storage::IOFlushed;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::engine::{Batch, Engine};
+use crate::engine::Engine;
 use crate::error::StoreError;
-use crate::keys::{log_anchor, log_committed, log_entry, log_vote};
 use crate::limits::{PENDING_BYTES_MAX, UNMARKED_BATCHES_MAX};
 use crate::log::health::{Health, Stopwatch};
-use crate::log::mark::{Mark, Place as Marked};
-use crate::log::record;
-use crate::log::shard_cell::ShardCell;
+use crate::log::job::{Ack, Change, Group, Job, refuse};
+use crate::log::mark::Mark;
 use crate::log::tail::Place;
-use crate::type_config::{TypeConfig, Vote};
-
-/// Where the outcome of a synced change goes.
-pub(crate) type Done = oneshot::Sender<Result<(), StoreError>>;
-
-/// A change of a shard's log, already made in memory.
-pub(crate) enum Job {
-    Append {
-        cell: Arc<ShardCell>,
-        /// See [`ShardCell::set_durable`].
-        epoch: u64,
-        first: u64,
-        records: Vec<Bytes>,
-        last: (u64, u64),
-        callback: IOFlushed<TypeConfig>,
-        room: OwnedSemaphorePermit,
-    },
-    Vote {
-        cell: Arc<ShardCell>,
-        vote: Vote,
-        done: Done,
-    },
-    /// Entries from `end` on go; the log ends at `last` then.
-    Truncate {
-        cell: Arc<ShardCell>,
-        epoch: u64,
-        end: u64,
-        last: Place,
-        done: Done,
-    },
-    /// Entries from `first` to before `end` go.
-    Purge {
-        shard: u16,
-        first: u64,
-        end: u64,
-        anchor: Bytes,
-    },
-    Committed {
-        shard: u16,
-        id: Bytes,
-    },
-}
-
-/// What happens once a batch is durable and marked.
-enum Ack {
-    Append { durable: Durable, callback: IOFlushed<TypeConfig>, _room: OwnedSemaphorePermit },
-    Truncate { durable: Durable, done: Done },
-    Vote { done: Done },
-}
-
-/// Entries of a shard before `end` are durable.
-struct Durable {
-    cell: Arc<ShardCell>,
-    epoch: u64,
-    end: u64,
-}
-
-enum Change {
-    Log(u16, Place),
-    Vote(u16, (u64, u64, bool)),
-}
-
-/// A batch under way.
-#[derive(Default)]
-struct Group {
-    batch: Batch,
-    sync: bool,
-    changes: Vec<Change>,
-    acks: Vec<Ack>,
-}
 
 /// What the second stage is given.
 enum ToMark {
@@ -99,6 +25,52 @@ enum ToMark {
     Written { changes: Vec<Change>, acks: Vec<Ack> },
     /// Lower a place, and say when that is durable.
     Lower { shard: u16, to: Place, done: Sender<Result<(), StoreError>> },
+}
+
+/// Where the first stage hands on, in order.
+trait SecondStage {
+    /// A batch is durable in the log.
+    fn written(&mut self, changes: Vec<Change>, acks: Vec<Ack>);
+
+    /// Lowers a place of the mark and waits until that is durable.
+    fn lower(&mut self, shard: u16, to: Place) -> Result<(), StoreError>;
+}
+
+/// To the second thread.
+struct Channel<'a>(&'a SyncSender<ToMark>);
+
+impl SecondStage for Channel<'_> {
+    fn written(&mut self, changes: Vec<Change>, acks: Vec<Ack>) {
+        // The second stage outlives the first unless it panicked; then the acks say so.
+        if let Err(lost) = self.0.send(ToMark::Written { changes, acks })
+            && let ToMark::Written { acks, .. } = lost.0
+        {
+            refuse(acks, &StoreError::Failed("the marking thread is gone".into()));
+        }
+    }
+
+    fn lower(&mut self, shard: u16, to: Place) -> Result<(), StoreError> {
+        let (done, outcome) = channel();
+        self.0.send(ToMark::Lower { shard, to, done }).map_err(|_| StoreError::Closed)?;
+        outcome.recv().unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// Without threads.
+struct Inline<'a> {
+    writer: &'a Writer,
+    mark: &'a mut Mark,
+}
+
+impl SecondStage for Inline<'_> {
+    fn written(&mut self, changes: Vec<Change>, acks: Vec<Ack>) {
+        self.writer.settle(self.mark, &changes, acks);
+    }
+
+    fn lower(&mut self, shard: u16, to: Place) -> Result<(), StoreError> {
+        self.mark.place(shard).log = to;
+        self.mark.save()
+    }
 }
 
 /// The queue in front of the writer, and what both stages share.
@@ -118,6 +90,8 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Queue {
     jobs: Vec<Job>,
+    /// Somebody waits for one of them.
+    urgent: bool,
     closing: bool,
 }
 
@@ -189,15 +163,19 @@ impl Writer {
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
         self.check()?;
         if let Some(mark) = &self.inline {
-            self.run_inline(&mut mark.lock(), job);
+            self.write_jobs(vec![job], &mut Inline { writer: self, mark: &mut mark.lock() });
             return self.check();
         }
         let mut queue = self.queue.lock();
         if queue.closing {
             return Err(StoreError::Closed);
         }
+        // What is committed is written when something else is: after a crash an older one serves as well.
+        queue.urgent |= !matches!(job, Job::Committed { .. });
         queue.jobs.push(job);
-        self.wake.notify_one();
+        if queue.urgent {
+            self.wake.notify_one();
+        }
         Ok(())
     }
 
@@ -225,72 +203,45 @@ impl Writer {
         self.room.close();
     }
 
-    fn run_inline(&self, mark: &mut Mark, job: Job) {
-        let written = self.write_jobs(vec![job], &mut |shard, to| {
-            mark.place(shard).log = to;
-            mark.save()
-        });
-        for (changes, acks) in written {
-            self.settle(mark, &changes, acks);
-        }
-    }
-
     fn run_log(&self, to_mark: &SyncSender<ToMark>) {
         let _guard = FailOnPanic(self);
         loop {
             let jobs = {
                 let mut queue = self.queue.lock();
-                while queue.jobs.is_empty() && !queue.closing {
+                while !queue.urgent && !queue.closing {
                     self.wake.wait(&mut queue);
                 }
+                queue.urgent = false;
                 std::mem::take(&mut queue.jobs)
             };
             if jobs.is_empty() {
                 return;
             }
-            let written = self.write_jobs(jobs, &mut |shard, to| {
-                let (done, outcome) = channel();
-                let lower = ToMark::Lower { shard, to, done };
-                to_mark.send(lower).map_err(|_| StoreError::Closed)?;
-                outcome.recv().unwrap_or(Err(StoreError::Closed))
-            });
-            for (changes, acks) in written {
-                // The second stage outlives the first unless it panicked; then the acks say so.
-                if let Err(lost) = to_mark.send(ToMark::Written { changes, acks })
-                    && let ToMark::Written { acks, .. } = lost.0
-                {
-                    refuse(acks, &StoreError::Failed("the marking thread is gone".into()));
-                }
-            }
+            self.write_jobs(jobs, &mut Channel(to_mark));
         }
     }
 
     /// Writes jobs in order, as few batches as possible: only a truncation needs the mark lowered, durably,
     /// before it and so begins a new one.
-    fn write_jobs(
-        &self,
-        jobs: Vec<Job>,
-        lower: &mut dyn FnMut(u16, Place) -> Result<(), StoreError>,
-    ) -> Vec<(Vec<Change>, Vec<Ack>)> {
-        let mut written = Vec::new();
+    ///
+    /// What was written before a truncation goes to the second stage before the lowering does: behind it, it
+    /// would raise the mark again, over a log that has been cut.
+    fn write_jobs(&self, jobs: Vec<Job>, stage: &mut dyn SecondStage) {
         let mut group = Group::default();
         for job in jobs {
             if let Job::Truncate { cell, last, .. } = &job {
-                let (shard, last) = (cell.shard(), *last);
-                self.write_group(std::mem::take(&mut group), &mut written);
-                // What was written before is acknowledged behind the lowering; it is durable already, and
-                // the mark may always be too low.
-                if let Err(error) = self.check().and_then(|()| lower(shard, last)) {
+                self.write_group(std::mem::take(&mut group), stage);
+                let lowered = self.check().and_then(|()| stage.lower(cell.shard(), *last));
+                if let Err(error) = lowered {
                     self.fail(&error);
                 }
             }
             group.add(job);
         }
-        self.write_group(group, &mut written);
-        written
+        self.write_group(group, stage);
     }
 
-    fn write_group(&self, group: Group, written: &mut Vec<(Vec<Change>, Vec<Ack>)>) {
+    fn write_group(&self, group: Group, stage: &mut dyn SecondStage) {
         if group.batch.is_empty() {
             return;
         }
@@ -299,7 +250,7 @@ impl Writer {
             self.engine.write(group.batch, group.sync)
         });
         match outcome {
-            Ok(()) => written.push((group.changes, group.acks)),
+            Ok(()) => stage.written(group.changes, group.acks),
             Err(error) => {
                 self.fail(&error);
                 refuse(group.acks, &self.failed.get().cloned().unwrap_or(error));
@@ -364,51 +315,6 @@ impl Writer {
                 Ack::Vote { done } => {
                     let _ = done.send(Ok(()));
                 }
-            }
-        }
-    }
-}
-
-impl Group {
-    fn add(&mut self, job: Job) {
-        match job {
-            Job::Append { cell, epoch, first, records, last, callback, room } => {
-                let end = first + records.len() as u64;
-                for (index, record) in (first..).zip(records) {
-                    self.batch.put(log_entry::encode(cell.shard(), index), record);
-                }
-                self.sync = true;
-                self.changes.push(Change::Log(cell.shard(), Some(last)));
-                let durable = Durable { cell, epoch, end };
-                self.acks.push(Ack::Append { durable, callback, _room: room });
-            }
-            Job::Vote { cell, vote, done } => {
-                self.batch.put(log_vote::encode(cell.shard()), record::encode_vote(cell.shard(), &vote));
-                self.sync = true;
-                self.changes.push(Change::Vote(cell.shard(), Marked::of_vote(&vote)));
-                self.acks.push(Ack::Vote { done });
-            }
-            Job::Truncate { cell, epoch, end, last: _, done } => {
-                self.batch.delete_range(log_entry::range_from(cell.shard(), end));
-                self.sync = true;
-                self.acks.push(Ack::Truncate { durable: Durable { cell, epoch, end }, done });
-            }
-            // Neither is needed after a crash, so neither is worth a sync of its own.
-            Job::Purge { shard, first, end, anchor } => {
-                self.batch.put(log_anchor::encode(shard), anchor);
-                self.batch.delete_range(log_entry::range(shard, first, end));
-            }
-            Job::Committed { shard, id } => self.batch.put(log_committed::encode(shard), id),
-        }
-    }
-}
-
-fn refuse(acks: Vec<Ack>, error: &StoreError) {
-    for ack in acks {
-        match ack {
-            Ack::Append { callback, .. } => callback.io_completed(Err(error.clone().into())),
-            Ack::Truncate { done, .. } | Ack::Vote { done } => {
-                let _ = done.send(Err(error.clone()));
             }
         }
     }

@@ -133,7 +133,8 @@ async fn an_older_copy_of_the_log_is_refused() {
     assert!(matches!(error, StoreError::LogWentBack { shard: 0, .. }), "{error}");
     // And so is none at all, or a log without its mark.
     fs::remove_dir_all(&log).unwrap();
-    assert!(matches!(open(live.path()), Err(StoreError::Missing { .. })));
+    let error = open(live.path()).unwrap_err();
+    assert!(error.to_string().contains("has no entry, but entry 8 of term 1"), "{error}");
     fs::remove_dir_all(&log).unwrap();
     copy(&old.path().join("log"), &log);
     fs::remove_file(live.path().join("mark")).unwrap();
@@ -152,6 +153,28 @@ async fn a_state_that_is_lost_while_the_log_was_removed_is_refused() {
     fs::remove_dir_all(dir.path().join("state")).unwrap();
     let error = open(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::StateWentBack { shard: 0, applied: 0, .. }), "{error}");
+}
+
+/// The writer takes the append and the truncation behind it at once: the mark must not stay where the append
+/// had raised it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncation_right_behind_an_append_leaves_the_mark_below_the_log() {
+    use openraft::storage::{IOFlushed, RaftLogStorage};
+
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let stores = open(dir.path()).unwrap();
+        let mut log = Shard::open(&stores, 0).stores.log;
+        let start = log.get_log_state().await.unwrap().last_log_id.map_or(0, |id| id.index() + 1);
+        for index in start..start + 30 {
+            log.append([bytes_entry(1, index, 10)], IOFlushed::noop()).await.unwrap();
+        }
+        log.truncate_after(Some(crate::type_config::log_id(1, 1, start + 3))).await.unwrap();
+        drop((log, stores));
+        let found = open(dir.path()).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        let last = found.log_status(timer_core::ids::ShardId(0)).last;
+        assert_eq!(last.map(|id| id.index()), Some(start + 3), "round {round}");
+    }
 }
 
 #[test]
