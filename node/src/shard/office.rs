@@ -411,8 +411,10 @@ impl Desk {
     /// Until when the predecessor's attempt of `due` may still be answered.
     fn awaited_until(&mut self, due: &Due, now: Millis) -> Option<Millis> {
         let attempts = self.awaited.get_mut(&due.key)?;
-        attempts.retain(|a| a.until > now);
+        // The predecessor's clock may be behind by the offset that is tolerated (timer-core's `flight`).
+        attempts.retain(|a| a.until + CLOCK_OFFSET_MAX > now);
         let until = attempts.iter().filter(|a| a.generation == due.generation).map(|a| a.until).max();
+        let until = until.map(|until| until + CLOCK_OFFSET_MAX);
         if attempts.is_empty() {
             self.awaited.remove(&due.key);
         }

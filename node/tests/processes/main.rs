@@ -1,0 +1,13 @@
+//! Real processes on real disks: what users rely on, tested as they would see it.
+//!
+//! Every test has a cluster of its own, on loopback ports of its own, in a directory of its own, and ends
+//! every process that it started. Waiting is always for something that can be observed.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+#![cfg(feature = "rocksdb")]
+
+mod client;
+mod cluster;
+mod receiver;
+
+mod refusals;
+mod survives_kills;
