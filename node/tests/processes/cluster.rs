@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::client::{Answer, Client, eventually};
 
@@ -29,7 +31,11 @@ pub struct Cluster {
     pub nodes: Vec<Process>,
     pub client: Client,
     _dir: TempDir,
+    _turn: OwnedMutexGuard<()>,
 }
+
+/// One cluster at a time: several on two cores would measure each other.
+static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
 
 fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
@@ -113,11 +119,9 @@ impl Cluster {
 
     /// The same, with lines of configuration for every node.
     pub async fn start_with(number: usize, shards: u16, more: &str) -> Self {
+        let turn = TURN.clone().lock_owned().await;
         let dir = tempfile::tempdir().unwrap();
-        Self::start_in(dir.path().to_owned(), dir, number, shards, more).await
-    }
-
-    async fn start_in(root: PathBuf, dir: TempDir, number: usize, shards: u16, more: &str) -> Self {
+        let root = dir.path().to_owned();
         let names: Vec<String> = (1..=number).map(|n| format!("n{n}")).collect();
         let peers: Vec<String> = names.iter().map(|name| format!("{name}={}", free_address())).collect();
         let mut nodes = Vec::new();
@@ -138,7 +142,7 @@ impl Cluster {
             let url = format!("http://{http}");
             nodes.push(Process { name: name.clone(), url, data, config, log, child: None });
         }
-        let mut cluster = Self { nodes, client: Client::new(), _dir: dir };
+        let mut cluster = Self { nodes, client: Client::new(), _dir: dir, _turn: turn };
         cluster.nodes.iter_mut().for_each(Process::start);
         cluster.wait_ready().await;
         cluster
