@@ -132,7 +132,7 @@ impl Inbound for Node {
         async move {
             let raft = self.raft(shard)?;
             let running = self.running().ok_or(STARTING)?;
-            snapshot_receiver::begin(&running.stores, shard, raft, begin).await
+            snapshot_receiver::begin(&running.stores, shard, raft, begin, self.metrics.clone()).await
         }
         .boxed()
     }

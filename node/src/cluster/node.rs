@@ -277,7 +277,12 @@ impl Node {
                 timing: timing(&self.settings),
                 queue: queue_bounds(&self.settings),
                 stores: stores.clone(),
-                network: NetworkFactory { shard, lanes: lanes.clone(), acknowledged: acknowledged.clone() },
+                network: NetworkFactory {
+                    shard,
+                    lanes: lanes.clone(),
+                    acknowledged: acknowledged.clone(),
+                    metrics: self.metrics.clone(),
+                },
                 clocks: clocks.clone(),
                 context: context.clone(),
                 forward: self.forward_outcome(shard),
@@ -480,13 +485,14 @@ fn open(_dir: &Path, _shards: u16, _options: &raft_store::StoreOptions) -> Resul
 /// # Errors
 /// One line that names the setting.
 pub async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("{setting} = {address}: another process listens there; stop it or choose another port")
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            format!("{setting} = {address}: not permitted; ports below 1024 need privileges")
-        }
-        _ => format!("{setting} = {address}: {e}"),
+    TcpListener::bind(address).await.map_err(|e| {
+        let reason = if e.kind() == std::io::ErrorKind::AddrInUse {
+            "another process listens there; stop it or choose another port".to_owned()
+        } else if e.kind() == std::io::ErrorKind::PermissionDenied {
+            "not permitted; ports below 1024 need privileges".to_owned()
+        } else {
+            e.to_string()
+        };
+        format!("{setting} = {address}: {reason}")
     })
 }

@@ -3,6 +3,10 @@
 //! The node that took the request does all the asking again: a peer answers for itself or names the leader it
 //! knows, so a request makes at most one hop at a time and can't go round in circles. Asking again is safe
 //! because a command carries its request id, and apply knows a request that it has answered.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a newer peer may send frames that this version does not know"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,7 +256,7 @@ fn from_remote<T>(failure: &Failure) -> Try<T> {
         Kind::Overloaded => Try::Failed(overloaded(failure.reason.clone())),
         Kind::DiskFull => Try::Failed(BackendError::DiskFull),
         _ if failure.outcome_unknown => Try::Unknown(failure.reason.clone()),
-        _ => Try::NotLeader(None),
+        Kind::Unspecified | Kind::Unavailable | Kind::TimedOut | Kind::Internal => Try::NotLeader(None),
     }
 }
 

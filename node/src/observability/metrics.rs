@@ -33,9 +33,6 @@ const LATENESS_BUCKETS: [f64; 17] =
 const CALLBACK_BUCKETS: [f64; 14] =
     [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0];
 const HTTP_BUCKETS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
-/// A good disk syncs in 0.2 ms; after 2 s leadership is given up.
-const SYNC_BUCKETS: [f64; 14] =
-    [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
 /// Up to the most commands that an entry can have.
 const COMMANDS_BUCKETS: [f64; 13] =
     [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0];
@@ -64,7 +61,6 @@ pub struct Metrics {
     proposal_commands: Histogram,
     proposal_queue_commands: Gauge,
     proposal_queue_bytes: Gauge,
-    log_sync: Histogram,
     log_sync_stalled: Seconds,
     forwarded: Family<ResultLabel, Counter>,
     snapshots: Family<SnapshotLabels, Counter>,
@@ -109,7 +105,6 @@ impl Metrics {
             proposal_commands: Histogram::new(COMMANDS_BUCKETS),
             proposal_queue_commands: Gauge::default(),
             proposal_queue_bytes: Gauge::default(),
-            log_sync: Histogram::new(SYNC_BUCKETS),
             log_sync_stalled: Seconds::default(),
             forwarded: Family::default(),
             snapshots: Family::default(),
@@ -211,11 +206,6 @@ impl Metrics {
     /// Pending timers of the shards that this node leads whose time has come and that wait for a place.
     pub fn overdue(&self, timers: usize) {
         self.overdue.set(gauge_value(timers));
-    }
-
-    /// The log was synced.
-    pub fn log_synced(&self, took: Duration) {
-        self.log_sync.observe(took.as_secs_f64());
     }
 
     /// How long the sync that is under way has taken; zero without one.
@@ -354,7 +344,6 @@ impl Metrics {
             "Bytes of commands that wait to be proposed",
             self.proposal_queue_bytes.clone(),
         );
-        registry.register("log_sync_seconds", "Time of a sync of the log", self.log_sync.clone());
         registry.register(
             "log_sync_stalled_seconds",
             "Time that the sync under way has taken; 0 without one",

@@ -118,7 +118,6 @@ fn every_handle_is_registered() {
     metrics.shards(3, 1);
     metrics.timers_by_state(&[1, 2, 3, 4, 5, 6]);
     metrics.overdue(9);
-    metrics.log_synced(Duration::from_micros(150));
     metrics.log_sync_stalled(Duration::from_millis(1500));
     metrics.forwarded(Forwarded::NotLeader);
     metrics.snapshot(SnapshotDirection::Received, false);

@@ -3,6 +3,10 @@
 //! Every call has a time-out of its own, since openraft does not enforce one (#1810, #1811). A follower whose
 //! log went back behind what it had acknowledged is refused here: openraft only debug-asserts it, and a voter
 //! that forgot its log breaks Raft.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a newer peer may send frames that this version does not know"
+)]
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +31,7 @@ use super::frame::{Body, Lane, frame};
 use super::lanes::Lanes;
 use super::link::{Link, LinkError};
 use super::snapshot_sender;
+use crate::observability::metrics::{Metrics, SnapshotDirection};
 
 /// Appends of one shard to one peer that wait for their answers.
 const APPENDS_UNDER_WAY_MAX: usize = 16;
@@ -75,6 +80,8 @@ pub struct NetworkFactory {
     pub lanes: Arc<Lanes>,
     /// What followers acknowledged.
     pub acknowledged: Arc<Acknowledged>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl RaftNetworkFactory<C> for NetworkFactory {
@@ -246,10 +253,12 @@ impl RaftNetworkV2<C> for Network {
     ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
         let link = self.link(Lane::Bulk).map_err(StreamingError::from)?.clone();
         let send = snapshot_sender::send(&link, self.factory.shard, self.target, vote, snapshot);
-        tokio::select! {
+        let sent = tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = send => sent,
-        }
+        };
+        self.factory.metrics.snapshot(SnapshotDirection::Sent, sent.is_ok());
+        sent
     }
 
     async fn transfer_leader(

@@ -12,6 +12,7 @@ use timer_core::ids::ShardId;
 use super::codec;
 use super::frame::SnapshotBegin;
 use super::server::SnapshotSink;
+use crate::observability::metrics::{Metrics, SnapshotDirection};
 use crate::shard::raft::Raft;
 
 /// One transfer.
@@ -21,6 +22,15 @@ struct Transfer {
     vote: codec::Vote,
     /// Away only while a thread works on it.
     receiver: Option<SnapshotReceiver>,
+    installed: bool,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Transfer {
+    /// However it ended.
+    fn drop(&mut self) {
+        self.metrics.snapshot(SnapshotDirection::Received, self.installed);
+    }
 }
 
 /// Begins a transfer.
@@ -32,6 +42,7 @@ pub async fn begin(
     shard: u16,
     raft: Raft,
     begin: SnapshotBegin,
+    metrics: Arc<Metrics>,
 ) -> Result<Box<dyn SnapshotSink>, String> {
     let vote = codec::vote_in(begin.vote.as_ref().ok_or("no vote")?);
     let stores = stores.clone();
@@ -39,7 +50,7 @@ pub async fn begin(
         blocking(move || stores.state().receive(ShardId(shard), &begin.header).map_err(|e| e.to_string()))
             .await?;
     tracing::info!(shard, "receiving a snapshot");
-    Ok(Box::new(Transfer { shard, raft, vote, receiver: Some(receiver) }))
+    Ok(Box::new(Transfer { shard, raft, vote, receiver: Some(receiver), installed: false, metrics }))
 }
 
 impl SnapshotSink for Transfer {
@@ -58,13 +69,15 @@ impl SnapshotSink for Transfer {
         .boxed()
     }
 
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<codec::Vote, String>> {
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<codec::Vote, String>> {
         async move {
-            let Self { shard, raft, vote, receiver } = *self;
-            let receiver = receiver.ok_or("the transfer has failed before")?;
+            let vote = self.vote;
+            let receiver = self.receiver.take().ok_or("the transfer has failed before")?;
             let snapshot = blocking(move || receiver.finish(&vote).map_err(|e| e.to_string())).await?;
-            let installed = raft.install_full_snapshot(vote, snapshot).await.map_err(|e| e.to_string())?;
-            tracing::info!(shard, "installed a snapshot");
+            let installed =
+                self.raft.install_full_snapshot(vote, snapshot).await.map_err(|e| e.to_string())?;
+            self.installed = true;
+            tracing::info!(shard = self.shard, "installed a snapshot");
             Ok(installed.vote)
         }
         .boxed()

@@ -2,6 +2,10 @@
 //!
 //! openraft's snapshot is metadata only; the data are read here, from a view taken when the transfer begins,
 //! and may be newer than the metadata. The receiver installs what the view says.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a newer peer may send frames that this version does not know"
+)]
 
 use std::time::Duration;
 
@@ -59,7 +63,9 @@ pub async fn send(
                 SendError::Link(LinkError::NotSent(_) | LinkError::Refused { .. }) => {
                     RPCError::Unreachable(Unreachable::new(&e))
                 }
-                _ => RPCError::Network(NetworkError::new(&e)),
+                SendError::Link(_) | SendError::Snapshot(_) | SendError::Answer | SendError::Received => {
+                    RPCError::Network(NetworkError::new(&e))
+                }
             };
             Err(StreamingError::from(rpc))
         }

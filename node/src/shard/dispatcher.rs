@@ -270,6 +270,7 @@ impl Dispatcher {
             return self.office.finish(&due);
         }
         let report = if is_too_late(&timer, now) {
+            self.context.metrics.attempt_skipped();
             Report { result: AttemptResult::Skipped, started_at: now, finished_at: now }
         } else {
             self.call(&timer, number, token, now).await

@@ -148,7 +148,9 @@ impl Leadership {
         let command = Command::OpenSession(OpenSession { node: NodeId(self.node) });
         match self.proposer.propose(own(command), None).await? {
             Reply::SessionOpened(number) => Ok(number),
-            other => Err(ProposeError::Unknown(format!("unexpected reply {other:?}"))),
+            other @ (Reply::Done(_) | Reply::Refused(_) | Reply::Outcome(_) | Reply::Ack) => {
+                Err(ProposeError::Unknown(format!("unexpected reply {other:?}")))
+            }
         }
     }
 
