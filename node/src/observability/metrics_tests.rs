@@ -78,7 +78,6 @@ const ADVICE: &str = "
 - `timerd_callback_lateness_seconds`: the promise. Its 99th percentile is a few milliseconds on a healthy cluster and at most a fail-over during one.
 - `timerd_timers_overdue` that does not fall: destinations that are slow, or `delivery.concurrency_max` too small.
 - `timerd_raft_shards_without_leader` above 0 for more than a few seconds: a quorum is missing.
-- `timerd_log_sync_seconds` and `timerd_log_sync_stalled_seconds`: the disk. At `storage.sync_stall_ms` the node gives up its leaderships.
 - `timerd_clock_offset_seconds` near `clock.offset_max_ms`: mend the time synchronisation before the node stops leading.
 - `timerd_raft_restarts_total` that grows: a bug; the log has the reason.
 - `process_open_fds` near `process_max_fds`: raise the limit, or lower `http.connections_max` and `delivery.concurrency_max`.
@@ -145,7 +144,6 @@ fn every_handle_is_registered() {
         ("timerd_timers{state=\"scheduled\"}", 1.0),
         ("timerd_timers{state=\"dead\"}", 4.0),
         ("timerd_timers_overdue", 9.0),
-        ("timerd_log_sync_seconds_bucket{le=\"0.0002\"}", 1.0),
         ("timerd_log_sync_stalled_seconds", 1.5),
         ("timerd_forwarded_total{result=\"not_leader\"}", 1.0),
         ("timerd_snapshots_total{direction=\"received\",result=\"failed\"}", 1.0),

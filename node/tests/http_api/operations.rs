@@ -271,11 +271,11 @@ async fn what_is_on_its_way_is_said_and_can_be_refused() {
         let refused = api.call(line, body).await;
         assert_eq!(refused.problem(), (409, "ATTEMPT_IN_FLIGHT"), "{line}");
         assert_eq!(refused.json["attemptInFlight"], "yes");
-        assert_eq!(refused.json["attemptInFlightUntil"], "2026-11-25T10:00:30.000Z");
+        assert_eq!(refused.json["attemptInFlightUntil"], "2026-11-25T10:00:30.250Z");
     }
     let deleted = api.call("DELETE a", "").await;
     assert_eq!(deleted.ok()["attemptInFlight"], "yes");
-    assert_eq!(deleted.json["attemptInFlightUntil"], "2026-11-25T10:00:30.000Z");
+    assert_eq!(deleted.json["attemptInFlightUntil"], "2026-11-25T10:00:30.250Z");
     assert_eq!(api.call("DELETE a?ifInFlight=wait", "").await.problem(), (400, "INVALID_ARGUMENT"));
     assert_eq!(api.call("POST a/fire?ifInFlight=refuse", "").await.problem(), (400, "INVALID_ARGUMENT"));
 }
