@@ -123,7 +123,6 @@ impl<'a> Search<'a> {
         let request = SubmitRequest {
             envelope: proto::entry::encode_envelope(envelope),
             deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
-            hops: 1,
         };
         match self.ask(node, Body::Submit(request)).await {
             Ok(Body::SubmitReply(reply)) => match reply.result {
@@ -149,7 +148,6 @@ impl<'a> Search<'a> {
             group: key.group.clone(),
             timer_id: key.id.clone(),
             deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
-            hops: 1,
         };
         match self.ask(node, Body::Read(request)).await {
             Ok(Body::ReadReply(reply)) => match reply.result {

@@ -29,6 +29,8 @@ pub async fn cluster(State(state): State<HttpState>, request: Request) -> Result
     let view = state.backend.cluster().await;
     let shards_without_quorum: Vec<u16> =
         view.shards.iter().filter(|shard| !shard.healthy).map(|shard| shard.shard).collect();
-    let healthy = shards_without_quorum.is_empty() && view.nodes.iter().all(|node| node.reachable);
+    // A node that waits for its peers knows no shard yet.
+    let known = !view.shards.is_empty();
+    let healthy = known && shards_without_quorum.is_empty() && view.nodes.iter().all(|node| node.reachable);
     output::json_response(StatusCode::OK, &Body { view, healthy, shards_without_quorum })
 }
