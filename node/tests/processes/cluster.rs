@@ -30,7 +30,7 @@ pub struct Process {
 pub struct Cluster {
     pub nodes: Vec<Process>,
     pub client: Client,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -46,7 +46,14 @@ impl Process {
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_timerd"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_timerd"));
+        // The tests' own variables look like settings, which a node refuses if it does not know them.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TIMERD_"))
+        {
+            command.env_remove(name);
+        }
+        let child = command
             .args(["serve", "--config"])
             .arg(&self.config)
             .stdin(Stdio::null())
@@ -61,7 +68,7 @@ impl Process {
         self.child.is_some()
     }
 
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.as_ref().unwrap().id()).unwrap()).unwrap()
     }
 
@@ -119,9 +126,15 @@ impl Cluster {
 
     /// The same, with lines of configuration for every node.
     pub async fn start_with(number: usize, shards: u16, more: &str) -> Self {
-        let turn = TURN.clone().lock_owned().await;
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().to_owned();
+        let mut cluster = Self::start_in(dir.path(), number, shards, more).await;
+        cluster._dir = Some(dir);
+        cluster
+    }
+
+    /// The same, in a directory that the caller made and removes: `n1`, `n2`... are the nodes' data.
+    pub async fn start_in(root: &Path, number: usize, shards: u16, more: &str) -> Self {
+        let turn = TURN.clone().lock_owned().await;
         let names: Vec<String> = (1..=number).map(|n| format!("n{n}")).collect();
         let peers: Vec<String> = names.iter().map(|name| format!("{name}={}", free_address())).collect();
         let mut nodes = Vec::new();
@@ -142,7 +155,7 @@ impl Cluster {
             let url = format!("http://{http}");
             nodes.push(Process { name: name.clone(), url, data, config, log, child: None });
         }
-        let mut cluster = Self { nodes, client: Client::new(), _dir: dir, _turn: turn };
+        let mut cluster = Self { nodes, client: Client::new(), _dir: None, _turn: turn };
         cluster.nodes.iter_mut().for_each(Process::start);
         cluster.wait_ready().await;
         cluster

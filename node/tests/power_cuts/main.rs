@@ -1,0 +1,136 @@
+//! Power cuts of one node and of a whole cluster under load: no acknowledged timer is lost.
+//!
+//! `kill -9` leaves the kernel's cache alone, so it says nothing about syncs; here the filesystem under a node
+//! ends without writing what it still holds, as if the machine had lost its power. That needs root and loop
+//! devices. Rust's test runner knows no "skipped" that is found out at run time: without them the test counts
+//! as passed, and one line says that it was skipped and why.
+//!
+//! 4 rounds by default, 20 with `TIMERD_TEST_FULL=1`. `docs/power-cuts.md` has the results.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+#![cfg(feature = "rocksdb")]
+
+// The harness of the other process tests, of which this one needs a part.
+#[allow(dead_code)]
+#[path = "../processes/client.rs"]
+mod client;
+#[allow(dead_code)]
+#[path = "../processes/cluster.rs"]
+mod cluster;
+#[allow(dead_code)]
+#[path = "../processes/receiver.rs"]
+mod receiver;
+
+mod disk;
+mod load;
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use cluster::Cluster;
+use disk::{Disks, wait_stopped};
+use load::Load;
+use receiver::Receiver;
+
+const NODES: usize = 3;
+/// Due timers of an outage, all attempts at once, on two busy cores.
+const ALL_FIRED: Duration = Duration::from_secs(60);
+
+/// Past the test runner, which would keep it for itself when the test passes.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The power of these nodes goes at the same moment.
+///
+/// They are stopped first: a filesystem that is being cut can call a sync done that was not, and no machine
+/// without power lives to pass that on.
+fn cut_power(cluster: &mut Cluster, disks: &mut Disks, victims: &[usize]) {
+    victims.iter().for_each(|n| cluster.nodes[*n].pause());
+    victims.iter().for_each(|n| wait_stopped(cluster.nodes[*n].pid()));
+    victims.iter().for_each(|n| disks.get(*n).put_canary().unwrap());
+    victims.iter().for_each(|n| disks.get(*n).cut_power().unwrap());
+    victims.iter().for_each(|n| cluster.nodes[*n].kill());
+}
+
+/// The power is back: the journal is replayed and the nodes start.
+fn restore_power(cluster: &mut Cluster, disks: &mut Disks, victims: &[usize]) {
+    for n in victims {
+        let disk = disks.get(*n);
+        disk.unmount().unwrap();
+        disk.mount().unwrap();
+        assert!(disk.canary_is_gone(), "the cut took nothing away: it was none");
+    }
+    victims.iter().for_each(|n| cluster.nodes[*n].start());
+}
+
+/// Waits until sixteen writes in a row are taken: that meets every one of four shards with near certainty.
+async fn wait_for_writes(cluster: &Cluster, through: usize, round: usize) {
+    let body = json!({"delay": "3000d", "callbackUrl": "http://127.0.0.1:1/"});
+    for n in 0..16 {
+        let id = format!("after-{round}-{n}");
+        client::eventually("a write is taken", Duration::from_secs(30), || async {
+            cluster.put(through, &id, &body).await.ok().filter(|answer| answer.status < 300)
+        })
+        .await;
+    }
+}
+
+/// The longest and the middle one, in ms.
+fn summary(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    format!("p50 {} max {} ms", times[times.len() / 2].as_millis(), times[times.len() - 1].as_millis())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_timer_is_lost_when_the_power_goes() {
+    let mut disks = match Disks::new(NODES) {
+        Ok(disks) => disks,
+        Err(reason) => return say(&format!("skipped: power cuts need root and loop devices: {reason}")),
+    };
+    let rounds = if std::env::var_os("TIMERD_TEST_FULL").is_some() { 20 } else { 4 };
+    let begun = Instant::now();
+    let mut cluster = Cluster::start_in(disks.root(), NODES, 4, "").await;
+    let receiver = Receiver::start().await;
+    let load = Load::start(&cluster, &receiver);
+    let (mut one, mut one_back, mut all_back) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        // Never at the same place of the load's second.
+        tokio::time::sleep(Duration::from_millis(1_000 + round as u64 * 397 % 900)).await;
+        let acknowledged = load.acknowledged();
+        let whole = round % 2 == 1;
+        let victims = if whole { (0..NODES).collect() } else { vec![cluster.leader_of(0).await] };
+        cut_power(&mut cluster, &mut disks, &victims);
+        let cut = Instant::now();
+        if !whole {
+            wait_for_writes(&cluster, cluster.other_than(victims[0]), round).await;
+            one.push(cut.elapsed());
+        }
+        let back = Instant::now();
+        restore_power(&mut cluster, &mut disks, &victims);
+        cluster.wait_ready().await;
+        let times = if whole { &mut all_back } else { &mut one_back };
+        times.push(back.elapsed());
+        let who = if whole { "all".to_owned() } else { cluster.nodes[victims[0]].name.clone() };
+        println!("round {}: {who} cut at {acknowledged} acknowledged, ready {:?}", round + 1, back.elapsed());
+    }
+    let verdict = load.end(&cluster, &receiver, ALL_FIRED).await;
+    say(&format!(
+        "power cuts: {rounds} rounds (half of one node, half of all {NODES}), {} acknowledged ({} of them far away), \
+         {} lost, {} early, {} duplicates; writes after a leader's cut {}; ready after the power is back: one {}, all \
+         {}; {:.0} s",
+        verdict.acknowledged,
+        verdict.far_away,
+        verdict.lost.len(),
+        verdict.early,
+        verdict.duplicates,
+        summary(&mut one),
+        summary(&mut one_back),
+        summary(&mut all_back),
+        begun.elapsed().as_secs_f64(),
+    ));
+    assert!(verdict.acknowledged > rounds * 100, "the run was not empty");
+    assert_eq!(verdict.lost, Vec::<String>::new());
+    assert_eq!(verdict.early, 0);
+}
