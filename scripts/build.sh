@@ -21,7 +21,9 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 crates_total() {
-    cargo tree --locked --workspace -e normal,build --prefix none --no-dedupe --format '{p}' 2>/dev/null |
+    local edges=normal,build
+    case "$1" in test | clippy) edges=normal,build,dev ;; esac
+    cargo tree --locked --workspace -e "$edges" --prefix none --no-dedupe --format '{p}' 2>/dev/null |
         sort -u | wc -l
 }
 crates_done() { grep -o '"package_id":"[^"]*"' "$work/artifacts" 2>/dev/null | sort -u | wc -l; }
@@ -49,7 +51,7 @@ progress() {
 messages() { grep -vE '^ +[A-Z][a-z]+ ' "$work/log" >&2 || true; }
 
 touch "$work/start"
-total="$(crates_total)"
+total="$(crates_total "$1")"
 cargo "$1" --release --locked --message-format json-render-diagnostics "${@:2}" >"$work/artifacts" 2>"$work/log" &
 cargo_pid=$!
 
