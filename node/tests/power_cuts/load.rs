@@ -42,7 +42,7 @@ impl Creator {
     /// Creates a timer, by another node each time that one fails. Only 2xx is an acknowledgement.
     async fn create(self, n: u64) {
         let id = format!("t{n}");
-        let due = (n % FAR_AWAY_SHARE != 0).then(|| now_ms() + 1_000 + (n * 7919) % 3_000);
+        let due = (!n.is_multiple_of(FAR_AWAY_SHARE)).then(|| now_ms() + 1_000 + (n * 7919) % 3_000);
         let mut body = json!({"callbackUrl": self.receiver, "callbackTimeout": "2s"});
         match due {
             Some(due) => body["executeAt"] = rfc3339(due).into(),

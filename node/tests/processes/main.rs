@@ -3,6 +3,7 @@
 //! Every test has a cluster of its own, on loopback ports of its own, in a directory of its own, and ends
 //! every process that it started. Waiting is always for something that can be observed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+#![allow(dead_code, reason = "power_cuts shares the harness and uses other parts of it")]
 #![cfg(feature = "rocksdb")]
 
 mod client;
