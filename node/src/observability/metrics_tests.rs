@@ -78,6 +78,7 @@ const ADVICE: &str = "
 - `timerd_callback_lateness_seconds`: the promise. Its 99th percentile is a few milliseconds on a healthy cluster and at most a fail-over during one.
 - `timerd_timers_overdue` that does not fall: destinations that are slow, or `delivery.concurrency_max` too small.
 - `timerd_raft_shards_without_leader` above 0 for more than a few seconds: a quorum is missing.
+- `timerd_log_sync_stalled_seconds` above 0: the disk hangs. At `storage.sync_stall_ms` the node gives up its leaderships.
 - `timerd_clock_offset_seconds` near `clock.offset_max_ms`: mend the time synchronisation before the node stops leading.
 - `timerd_raft_restarts_total` that grows: a bug; the log has the reason.
 - `process_open_fds` near `process_max_fds`: raise the limit, or lower `http.connections_max` and `delivery.concurrency_max`.
