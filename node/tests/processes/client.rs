@@ -9,6 +9,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::receiver::now_ms;
+
 /// Keeps connections open.
 #[derive(Clone)]
 pub struct Client {
@@ -20,7 +22,9 @@ pub struct Client {
 pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
+    /// Null if the body is no JSON.
     pub json: Value,
+    pub text: String,
 }
 
 impl Client {
@@ -53,7 +57,8 @@ impl Client {
             let (parts, body) = response.into_parts();
             let bytes = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
             let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, json })
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, json, text })
         };
         tokio::time::timeout(Duration::from_secs(30), exchange)
             .await
@@ -75,4 +80,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
         assert!(Instant::now() < deadline, "not within {wait:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Sleeps until the wall clock, which the nodes share with the tests, shows `at_ms`.
+pub async fn sleep_until(at_ms: u64) {
+    tokio::time::sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()))).await;
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ pub struct Process {
     pub data: PathBuf,
     config: PathBuf,
     log: PathBuf,
+    /// Settings that replace those of the file.
+    env: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -56,6 +58,7 @@ impl Process {
         let child = command
             .args(["serve", "--config"])
             .arg(&self.config)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -82,6 +85,20 @@ impl Process {
     pub fn terminate(&mut self) -> Option<i32> {
         kill_process(self.pid(), Signal::TERM).unwrap();
         self.child.take().unwrap().wait().unwrap().code()
+    }
+
+    /// SIGTERM, and waits for its end, which must come within `wait`; gives the exit code.
+    pub async fn terminate_within(&mut self, wait: Duration) -> Option<i32> {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+        let deadline = Instant::now() + wait;
+        loop {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                self.child = None;
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "{} still runs {wait:?} after SIGTERM", self.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn pause(&self) {
@@ -132,8 +149,20 @@ impl Cluster {
         cluster
     }
 
+    /// The same as [`Cluster::start`], with settings as environment variables of every node.
+    pub async fn start_tuned(number: usize, shards: u16, env: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cluster = Self::start_set(dir.path(), number, shards, "", env).await;
+        cluster._dir = Some(dir);
+        cluster
+    }
+
     /// The same, in a directory that the caller made and removes: `n1`, `n2`... are the nodes' data.
     pub async fn start_in(root: &Path, number: usize, shards: u16, more: &str) -> Self {
+        Self::start_set(root, number, shards, more, &[]).await
+    }
+
+    async fn start_set(root: &Path, number: usize, shards: u16, more: &str, env: &[(&str, &str)]) -> Self {
         let turn = TURN.clone().lock_owned().await;
         let names: Vec<String> = (1..=number).map(|n| format!("n{n}")).collect();
         let peers: Vec<String> = names.iter().map(|name| format!("{name}={}", free_address())).collect();
@@ -153,7 +182,8 @@ impl Cluster {
             fs::write(&config, text).unwrap();
             let log = root.join(format!("{name}.log"));
             let url = format!("http://{http}");
-            nodes.push(Process { name: name.clone(), url, data, config, log, child: None });
+            let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            nodes.push(Process { name: name.clone(), url, data, config, log, env, child: None });
         }
         let mut cluster = Self { nodes, client: Client::new(), _dir: None, _turn: turn };
         cluster.nodes.iter_mut().for_each(Process::start);
@@ -236,6 +266,57 @@ impl Cluster {
     /// DELETE of a timer through a node.
     pub async fn delete(&self, node: usize, id: &str) -> Result<Answer, String> {
         self.client.send("DELETE", &self.timer(node, id), &[], None).await
+    }
+
+    /// PUT of a timer through a node, which must be taken; gives the timer.
+    pub async fn put_ok(&self, node: usize, id: &str, body: &Value) -> Value {
+        let answer = self.put(node, id, body).await.unwrap();
+        assert!(answer.status == 200 || answer.status == 201, "{id}: {} {}", answer.status, answer.text);
+        answer.json
+    }
+
+    /// PUT of many timers through the running nodes in turn, several at once; each must be taken.
+    pub async fn put_all(&self, timers: &[(String, Value)]) {
+        let running: Vec<usize> = (0..self.nodes.len()).filter(|n| self.nodes[*n].runs()).collect();
+        for some in timers.chunks(64) {
+            let puts = some.iter().enumerate().map(|(n, (id, body))| {
+                let node = running[n % running.len()];
+                self.put_ok(node, id, body)
+            });
+            futures_util::future::join_all(puts).await;
+        }
+    }
+
+    /// PUT of a timer through a node, again and again until it is taken.
+    pub async fn put_until_taken(&self, node: usize, id: &str, body: &Value) -> Value {
+        eventually("a write is taken", START, || async {
+            let answer = self.put(node, id, body).await.ok()?;
+            (answer.status < 300).then_some(answer.json)
+        })
+        .await
+    }
+
+    /// Waits until a timer, asked for through a node, is in `state`; gives the timer.
+    pub async fn wait_for_state(&self, node: usize, id: &str, state: &str, wait: Duration) -> Value {
+        eventually(&format!("{id} is {state}"), wait, || async {
+            let answer = self.get(node, id).await.ok()?;
+            (answer.json["state"] == state).then_some(answer.json)
+        })
+        .await
+    }
+
+    /// Another request for a timer through a node: `fire`, `redrive`.
+    pub async fn post(&self, node: usize, id: &str, what: &str) -> Answer {
+        let url = format!("{}/{what}", self.timer(node, id));
+        self.client.send("POST", &url, &[], None).await.unwrap()
+    }
+
+    /// The sum of a node's metrics whose lines begin so; 0 if there are none.
+    pub async fn metric(&self, node: usize, begin: &str) -> f64 {
+        let url = format!("{}/metrics", self.nodes[node].url);
+        let text = self.client.send("GET", &url, &[], None).await.unwrap().text;
+        let lines = text.lines().filter(|line| line.starts_with(begin));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// A running node other than `not`.

@@ -10,5 +10,10 @@ mod client;
 mod cluster;
 mod receiver;
 
+mod cancelling;
+mod firing;
+mod ids;
+mod isolation;
 mod refusals;
+mod retrying;
 mod survives_kills;
