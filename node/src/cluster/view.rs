@@ -198,6 +198,7 @@ fn shard_view(host: &Arc<ShardHost>) -> ShardView {
         term: metrics.current_term,
         voters: metrics.membership_config.membership().voter_ids().collect(),
         applied_index: metrics.last_applied.map_or(0, |log_id| log_id.index),
-        healthy: metrics.current_leader.is_some() && metrics.running_state.is_ok(),
+        healthy: metrics.running_state.is_ok()
+            && metrics.current_leader.is_some_and(|leader| leader != metrics.id || host.has_quorum()),
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::{Mutex, RwLock};
 use raft_store::Stores;
@@ -234,6 +235,17 @@ impl ShardHost {
         self.raft().and_then(|raft| raft.metrics().borrow_watched().current_leader)
     }
 
+    /// Whether a quorum has answered this leader within its lease. A leader that has lost its quorum stays
+    /// leader until it hears of another; what it appended meanwhile would have an unknown outcome.
+    #[must_use]
+    pub fn has_quorum(&self) -> bool {
+        if self.voters <= 1 {
+            return true;
+        }
+        let acknowledged = self.raft().and_then(|raft| raft.as_leader().ok()?.last_quorum_acked());
+        acknowledged.is_some_and(|at| at.elapsed() < self.timing.election_max)
+    }
+
     /// Replicates a client's command. This node must be in office.
     ///
     /// # Errors
@@ -242,6 +254,9 @@ impl ShardHost {
         let Some(office) = self.office().filter(|office| !office.is_closed()) else {
             return Err(ProposeError::NotLeader(self.leader().filter(|leader| *leader != self.node)));
         };
+        if !self.has_quorum() {
+            return Err(ProposeError::NotLeader(None));
+        }
         let guard = fence_of(&mut envelope.command).map(|(key, slot)| {
             let guard = office.fence(&key);
             *slot = guard.fence;

@@ -28,7 +28,7 @@ use crate::peer::clocks::{Clocks, Verdict};
 
 /// The wait before another try to open a session.
 const RETRY: Duration = Duration::from_millis(50);
-/// How long a hand-over waits for another leader before this node takes office again.
+/// How long a hand-over waits for a quorum, and then for another leader, before it is given up.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What leading a shard needs. One per shard for the node's life.
@@ -189,9 +189,12 @@ impl Leadership {
         let attempts: Vec<OpenAttempt> = office.close();
         let number = attempts.len();
         let command = Command::HandOver(HandOver { session: office.session, attempts });
-        let committed = self.proposer.propose(own(command), None).await;
+        // Without a quorum it is never committed, and a node that is to stop must stop. If it is committed
+        // later it is still true: this office starts nothing more.
+        let proposed =
+            tokio::time::timeout(TRANSFER_TIMEOUT, self.proposer.propose(own(command), None)).await;
         self.leaving.send_replace(true);
-        let Some(target) = target.filter(|_| committed.is_ok()) else { return false };
+        let Some(target) = target.filter(|_| matches!(proposed, Ok(Ok(_)))) else { return false };
         tracing::info!(shard = self.shard, to = target, under_way = number, "handing over");
         if raft.trigger().transfer_leader(target).await.is_err() {
             return false;
