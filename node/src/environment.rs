@@ -130,14 +130,48 @@ pub trait Entropy: Send + Sync + std::fmt::Debug + 'static {
     }
 }
 
-/// The operating system's entropy.
-#[derive(Debug, Default)]
-pub struct SystemEntropy;
+/// The operating system's entropy, fetched in larger pieces: a request needs several ids of a few bytes.
+#[derive(Default)]
+pub struct SystemEntropy {
+    stock: Mutex<Stock>,
+}
+
+/// Random bytes that were not given out yet.
+struct Stock {
+    bytes: [u8; STOCK_BYTES],
+    used: usize,
+}
+
+/// One system call's worth; the kernel gives up to 256 bytes without being interrupted.
+const STOCK_BYTES: usize = 256;
+
+impl Default for Stock {
+    fn default() -> Self {
+        Self { bytes: [0; STOCK_BYTES], used: STOCK_BYTES }
+    }
+}
+
+impl std::fmt::Debug for SystemEntropy {
+    /// What will be given out is nobody's business.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SystemEntropy")
+    }
+}
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        // Without entropy no id is safe to mint: there is nothing sensible to do but to end.
-        #[allow(clippy::expect_used, reason = "no safe way on without entropy")]
-        getrandom::fill(bytes).expect("the operating system gives random bytes");
+        let mut stock = self.stock.lock();
+        for piece in bytes.chunks_mut(STOCK_BYTES) {
+            if stock.used + piece.len() > STOCK_BYTES {
+                // Without entropy no id is safe to mint: there is nothing sensible to do but to end.
+                #[allow(clippy::expect_used, reason = "no safe way on without entropy")]
+                getrandom::fill(&mut stock.bytes).expect("the operating system gives random bytes");
+                stock.used = 0;
+            }
+            let used = stock.used;
+            piece.copy_from_slice(&stock.bytes[used..used + piece.len()]);
+            stock.bytes[used..used + piece.len()].fill(0);
+            stock.used += piece.len();
+        }
     }
 }

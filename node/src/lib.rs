@@ -8,6 +8,7 @@ pub mod backend;
 pub mod cluster;
 pub mod config;
 pub mod delivery;
+pub mod disk_room;
 pub mod environment;
 pub mod http;
 pub mod identity;

@@ -7,6 +7,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use command_line::{Cli, Command, ConfigCommand};
 
+/// RocksDB and many small requests fragment glibc's heap, and its locks show in profiles.
+#[cfg(feature = "rocksdb")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Dev(arguments) => command_line::dev::run(&arguments),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::node::{Node, Running};
 use crate::config::settings::Settings;
+use crate::disk_room;
 use crate::identity::ClusterIdentity;
 use crate::shard::host::ShardHost;
 
@@ -55,6 +56,7 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
             node.fatal.send_replace(Some(format!("the log can't be written: {reason}")));
             return;
         }
+        watch_disk(&node);
         give_up_when_stalled(&node, &running).await;
         let due = flushed.elapsed() >= flush_interval
             || unpurged_bytes(&running) >= node.settings.storage.flush_log_bytes;
@@ -69,6 +71,20 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
             }
         }
         gauges(&node, &running);
+    }
+}
+
+/// Notes what is free, so that creates are refused before the log can't be written.
+fn watch_disk(node: &Node) {
+    if node.in_memory {
+        return;
+    }
+    match disk_room::free_bytes(&node.settings.node.data_dir) {
+        Ok(free) => {
+            node.metrics.disk_free(free);
+            node.disk.observe(free);
+        }
+        Err(e) => tracing::warn!(error = %e, "the data directory's filesystem does not say what is free"),
     }
 }
 

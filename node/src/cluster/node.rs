@@ -22,6 +22,7 @@ use super::inbound::member_out;
 use super::{formation, housekeeping};
 use crate::config::settings::Settings;
 use crate::delivery::Sender;
+use crate::disk_room::DiskRoom;
 use crate::environment::{Clock, Entropy, ManualClock};
 use crate::identity::{ClusterIdentity, IdentityFile, Member};
 use crate::observability::metrics::Metrics;
@@ -84,11 +85,14 @@ pub struct Node {
     pub fatal: tokio::sync::watch::Sender<Option<String>>,
     /// Set while the node shuts down in order.
     pub draining: tokio::sync::watch::Sender<bool>,
+    /// The room on this node's disk.
+    pub disk: Arc<DiskRoom>,
     /// For readiness.
     pub last_leader: super::view::LastLeader,
     identity: Mutex<IdentityFile>,
     sender: Arc<Sender>,
-    in_memory: bool,
+    /// Keep everything in memory: no disk is watched.
+    pub in_memory: bool,
     running: OnceLock<Arc<Running>>,
     tasks: TaskTracker,
     attempts: TaskTracker,
@@ -124,6 +128,7 @@ impl Node {
     /// A node that has yet to [`Node::run`].
     #[must_use]
     pub fn new(parts: NodeParts) -> Arc<Self> {
+        let disk = Arc::new(DiskRoom::new(parts.settings.storage.disk_reserve_bytes));
         let node_id = parts.identity.identity().node_id.0;
         Arc::new(Self {
             node_id,
@@ -136,6 +141,7 @@ impl Node {
             stop: CancellationToken::new(),
             fatal: tokio::sync::watch::Sender::new(None),
             draining: tokio::sync::watch::Sender::new(false),
+            disk,
             last_leader: super::view::LastLeader::default(),
             identity: Mutex::new(parts.identity),
             sender: Arc::new(parts.sender),
@@ -284,6 +290,7 @@ impl Node {
                     metrics: self.metrics.clone(),
                 },
                 clocks: clocks.clone(),
+                disk: self.disk.clone(),
                 context: context.clone(),
                 forward: self.forward_outcome(shard),
             };

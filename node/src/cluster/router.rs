@@ -237,6 +237,7 @@ fn from_local<T>(result: Result<T, ProposeError>) -> Try<T> {
         Err(ProposeError::NotLeader(hint)) => Try::NotLeader(hint),
         Err(ProposeError::Unknown(reason)) => Try::Unknown(reason),
         Err(ProposeError::Overloaded) => Try::Failed(overloaded(ProposeError::Overloaded.to_string())),
+        Err(ProposeError::DiskFull) => Try::Failed(BackendError::DiskFull),
         Err(ProposeError::Untrusted(_)) => Try::NotLeader(None),
     }
 }
@@ -265,6 +266,7 @@ pub fn failure_out(e: &ProposeError) -> Failure {
         ProposeError::NotLeader(hint) => (Kind::NotLeader, hint.unwrap_or(0), false),
         ProposeError::Overloaded => (Kind::Overloaded, 0, false),
         ProposeError::Unknown(_) => (Kind::Unavailable, 0, true),
+        ProposeError::DiskFull => (Kind::DiskFull, 0, false),
         ProposeError::Untrusted(_) => (Kind::NotLeader, 0, false),
     };
     Failure { kind: kind.into(), outcome_unknown: unknown, reason: e.to_string(), retry_after_ms: 0, leader }

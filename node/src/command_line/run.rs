@@ -47,7 +47,7 @@ pub fn start_and_wait(started: Started) -> ExitCode {
 
 async fn run(started: Started) -> Result<(), String> {
     let settings = started.settings;
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let entropy: Arc<dyn Entropy> = Arc::<SystemEntropy>::default();
     let identity = IdentityFile::open_or_create(
         &settings.node.data_dir,
         &settings.node.name,

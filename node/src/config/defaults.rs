@@ -214,8 +214,8 @@ pub const KEYS: &[Key] = &[
         0,
         100,
         1,
-        "How long a command waits for others to share its log entry. More \
-        throughput, later answers.",
+        "How long a log entry at most waits for as many commands as the one before it \
+        had. More throughput, later answers; a lone client never waits.",
     ),
     number(
         "raft.queue_commands_max",
@@ -328,6 +328,14 @@ pub const KEYS: &[Key] = &[
         512 * MIB,
         "Bytes of log, of all shards together, after \
         which the state is flushed so that the log can be purged.",
+    ),
+    number(
+        "storage.disk_reserve_bytes",
+        0,
+        1024 * GIB,
+        256 * MIB,
+        "Creates and updates are answered 507 while the disk \
+        of the data directory has less room than this, so that timers still fire and can be deleted. 0: never.",
     ),
     number(
         "storage.sync_stall_ms",

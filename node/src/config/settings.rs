@@ -157,6 +157,8 @@ pub struct StorageSettings {
     pub flush_interval_ms: u64,
     /// Log that is not purged yet, of all shards together, before the state is flushed.
     pub flush_log_bytes: u64,
+    /// Free bytes below which creates are refused.
+    pub disk_reserve_bytes: u64,
     /// How long a log sync may take before the node gives up its leaderships.
     pub sync_stall_ms: u64,
 }
@@ -251,6 +253,7 @@ impl Settings {
                 memtable_bytes: values.number("storage.memtable_bytes"),
                 flush_interval_ms: values.number("storage.flush_interval_ms"),
                 flush_log_bytes: values.number("storage.flush_log_bytes"),
+                disk_reserve_bytes: values.number("storage.disk_reserve_bytes"),
                 sync_stall_ms: values.number("storage.sync_stall_ms"),
             },
             log: LogSettings {

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 
 pub use input::{UrlCheck, UrlFault};
 pub use server::{ServerBounds, serve, serve_within};
@@ -76,32 +76,42 @@ impl Default for HttpSettings {
     }
 }
 
-/// All routes. Health and metrics stand at the root, where operators' tools look, and under the base path.
-pub fn router(state: HttpState) -> Router {
-    let mut router = Router::new()
-        .route("/api/v1/groups/{group}/timers", post(create_timer::create_timer))
-        .route(
-            "/api/v1/groups/{group}/timers/{id}",
-            put(put_timer::put_timer)
-                .get(get_timer::get_timer)
-                .patch(patch_timer::patch_timer)
-                .delete(delete_timer::delete_timer),
-        )
-        .route("/api/v1/groups/{group}/timers/{id}/fire", post(fire_timer::fire_timer))
-        .route("/api/v1/groups/{group}/timers/{id}/redrive", post(redrive_timer::redrive_timer))
-        .route("/api/v1/info", get(info::info))
-        .route("/api/v1/cluster", get(cluster::cluster))
-        .route("/api/v1/cluster/routing", get(routing::routing))
-        .route("/docs/errors/{code}", get(error_page::error_page));
-    for base in ["", "/api/v1"] {
-        router = router
-            .route(&format!("{base}/healthz"), get(health::healthz))
-            .route(&format!("{base}/readyz"), get(health::readyz))
-            .route(&format!("{base}/metrics"), get(metrics::metrics));
-    }
+/// Every path that there is, with its methods: what api.yaml lists. Health and metrics stand at the root,
+/// where operators' tools look, and under the base path.
+#[must_use]
+pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)> {
+    let timer = put(put_timer::put_timer)
+        .get(get_timer::get_timer)
+        .patch(patch_timer::patch_timer)
+        .delete(delete_timer::delete_timer);
+    let mut routes = vec![
+        ("/api/v1/groups/{group}/timers", post(create_timer::create_timer)),
+        ("/api/v1/groups/{group}/timers/{id}", timer),
+        ("/api/v1/groups/{group}/timers/{id}/fire", post(fire_timer::fire_timer)),
+        ("/api/v1/groups/{group}/timers/{id}/redrive", post(redrive_timer::redrive_timer)),
+        ("/api/v1/info", get(info::info)),
+        ("/api/v1/cluster", get(cluster::cluster)),
+        ("/api/v1/cluster/routing", get(routing::routing)),
+        ("/docs/errors/{code}", get(error_page::error_page)),
+        ("/healthz", get(health::healthz)),
+        ("/readyz", get(health::readyz)),
+        ("/metrics", get(metrics::metrics)),
+        ("/api/v1/healthz", get(health::healthz)),
+        ("/api/v1/readyz", get(health::readyz)),
+        ("/api/v1/metrics", get(metrics::metrics)),
+    ];
     // Without a manual clock the route is unknown, for every method.
-    if state.backend.manual_clock().is_some() {
-        router = router.route("/api/v1/dev/clock", get(dev_clock::read).post(dev_clock::advance));
+    if manual_clock {
+        routes.push(("/api/v1/dev/clock", get(dev_clock::read).post(dev_clock::advance)));
+    }
+    routes
+}
+
+/// Serves [`routes`], and problems where there is none.
+pub fn router(state: HttpState) -> Router {
+    let mut router = Router::new();
+    for (path, methods) in routes(state.backend.manual_clock().is_some()) {
+        router = router.route(path, methods);
     }
     router
         .fallback(unknown::unknown_route)

@@ -10,7 +10,9 @@ const UNKNOWN: &str = "unknown";
 pub fn name(request: &Request) -> &'static str {
     let Some(path) = request.extensions().get::<MatchedPath>() else { return UNKNOWN };
     let path = path.as_str().strip_prefix("/api/v1").unwrap_or(path.as_str());
-    match (request.method(), path) {
+    // The router answers a HEAD by what serves GET.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    match (method, path) {
         (&Method::POST, "/groups/{group}/timers") => "createTimer",
         (&Method::PUT, "/groups/{group}/timers/{id}") => "putTimer",
         (&Method::GET, "/groups/{group}/timers/{id}") => "getTimer",
@@ -26,6 +28,7 @@ pub fn name(request: &Request) -> &'static str {
         (&Method::GET, "/healthz") => "getHealth",
         (&Method::GET, "/readyz") => "getReadiness",
         (&Method::GET, "/metrics") => "getMetrics",
+        (&Method::GET, "/docs/errors/{code}") => "getErrorPage",
         _ => UNKNOWN,
     }
 }

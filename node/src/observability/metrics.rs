@@ -62,6 +62,7 @@ pub struct Metrics {
     proposal_queue_commands: Gauge,
     proposal_queue_bytes: Gauge,
     log_sync_stalled: Seconds,
+    disk_free: Gauge,
     forwarded: Family<ResultLabel, Counter>,
     snapshots: Family<SnapshotLabels, Counter>,
     peers_connected: Gauge,
@@ -106,6 +107,7 @@ impl Metrics {
             proposal_queue_commands: Gauge::default(),
             proposal_queue_bytes: Gauge::default(),
             log_sync_stalled: Seconds::default(),
+            disk_free: Gauge::default(),
             forwarded: Family::default(),
             snapshots: Family::default(),
             peers_connected: Gauge::default(),
@@ -211,6 +213,11 @@ impl Metrics {
     /// How long the sync that is under way has taken; zero without one.
     pub fn log_sync_stalled(&self, stalled: Duration) {
         self.log_sync_stalled.set(stalled.as_secs_f64());
+    }
+
+    /// What is free on the disk of the data directory, in bytes.
+    pub fn disk_free(&self, bytes: u64) {
+        self.disk_free.set(gauge_value(bytes));
     }
 
     /// A request was brought to another node.
@@ -348,6 +355,11 @@ impl Metrics {
             "log_sync_stalled_seconds",
             "Time that the sync under way has taken; 0 without one",
             self.log_sync_stalled.clone(),
+        );
+        registry.register(
+            "disk_free_bytes",
+            "Room on the disk of the data directory; below `storage.disk_reserve_bytes` creates are refused",
+            self.disk_free.clone(),
         );
         registry.register("snapshots", "Transfers of snapshots that ended", self.snapshots.clone());
         registry.register(

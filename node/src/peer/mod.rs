@@ -7,6 +7,7 @@
 
 pub mod clocks;
 pub mod codec;
+mod commit_carrier;
 pub mod frame;
 pub mod lanes;
 pub mod link;

@@ -27,6 +27,7 @@ use raft_store::type_config::Snapshot;
 use raft_store::{PeerNode, TypeConfig};
 
 use super::codec::{self, LogId};
+use super::commit_carrier;
 use super::frame::{Body, Lane, frame};
 use super::lanes::Lanes;
 use super::link::{Link, LinkError};
@@ -205,7 +206,7 @@ impl RaftNetworkV2<C> for Network {
             let link = link?;
             let shard = factory.shard;
             // `start` sends at once, so frames leave in order; `buffered` keeps the answers in order.
-            let answers = input
+            let answers = commit_carrier::carry_commits(input)
                 .map(move |rpc| {
                     let started = link.start(frame(shard, Body::Append(codec::append_out(rpc))));
                     async move {

@@ -29,6 +29,8 @@ use crate::observability::metrics::Metrics;
 
 /// Wheel keys that are read at a time.
 const LOAD_LIMIT: usize = 4096;
+/// What is left of the look-ahead when the tables are read again, unless half of it is more.
+const LOAD_AHEAD_MIN: Span = Span(2_000);
 /// How long an attempt that may not start now (no lease, no token) waits.
 const HOLD: Span = Span(50);
 /// The wait between tries to replicate an outcome.
@@ -184,6 +186,11 @@ impl Dispatcher {
     /// Reads the tables ahead until the horizon is reached or the wheel is full.
     async fn load_ahead(&self, now: Millis) {
         let horizon = now + self.context.look_ahead.span;
+        // The horizon moves with the clock: without this, every turn of the loop would read a sliver of it.
+        let enough = now + Span((self.context.look_ahead.span.0 / 2).max(LOAD_AHEAD_MIN.0));
+        if self.office.frontier() >= enough.min(horizon) {
+            return;
+        }
         while let Some(from) = self.office.begin_load(horizon, &self.context.look_ahead) {
             let reader = self.reader.clone();
             let read = tokio::task::spawn_blocking(move || {
@@ -317,7 +324,7 @@ impl Dispatcher {
             if !self.ended.is_cancelled() {
                 match self.proposer.propose(envelope.clone(), None).await {
                     Ok(_) => return,
-                    Err(ProposeError::Overloaded | ProposeError::Untrusted(_)) => {}
+                    Err(ProposeError::Overloaded | ProposeError::Untrusted(_) | ProposeError::DiskFull) => {}
                     Err(ProposeError::NotLeader(_) | ProposeError::Unknown(_)) => {}
                 }
             } else if (self.forward)(envelope.clone()).await {

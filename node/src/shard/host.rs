@@ -26,6 +26,7 @@ use super::proposer::{ProposeError, Proposer, QueueBounds, StampCheck, proposer}
 use super::raft::{self, Raft, RaftTiming};
 use super::reader::{ReadBarrier, read_barrier};
 use crate::backend::TimerView;
+use crate::disk_room::DiskRoom;
 use crate::peer::clocks::{Clocks, Verdict};
 use crate::peer::network::NetworkFactory;
 
@@ -52,6 +53,8 @@ pub struct HostParts {
     pub network: NetworkFactory,
     /// The comparison of clocks.
     pub clocks: Clocks,
+    /// The room on this node's disk.
+    pub disk: Arc<DiskRoom>,
     /// Shared by all shards.
     pub context: DispatchContext,
     /// For outcomes after an office has ended.
@@ -72,6 +75,7 @@ pub struct ShardHost {
     feed: Feed,
     office: watch::Receiver<Option<Arc<Office>>>,
     leadership: Arc<Leadership>,
+    disk: Arc<DiskRoom>,
     /// Votes are granted from then on: a lease may be held that this node acknowledged before it restarted.
     votes_from: Mutex<Option<Instant>>,
 }
@@ -125,6 +129,7 @@ impl ShardHost {
             feed,
             office,
             leadership,
+            disk: parts.disk.clone(),
             votes_from: Mutex::new(None),
         });
         tasks.spawn(proposer_loop.run(stop.clone()));
@@ -257,6 +262,9 @@ impl ShardHost {
         if !self.has_quorum() {
             return Err(ProposeError::NotLeader(None));
         }
+        if grows(&envelope.command) && !self.disk.is_left() {
+            return Err(ProposeError::DiskFull);
+        }
         let guard = fence_of(&mut envelope.command).map(|(key, slot)| {
             let guard = office.fence(&key);
             *slot = guard.fence;
@@ -304,6 +312,21 @@ fn stamp_check(clocks: &Clocks) -> StampCheck {
         Verdict::Ahead(ms) => Err(format!("this node's clock is {ms} ms ahead of the quorum's")),
         Verdict::Alone | Verdict::Trusted | Verdict::NotCompared => Ok(()),
     })
+}
+
+/// Whether a client's command makes the state larger.
+fn grows(command: &Command) -> bool {
+    match command {
+        Command::Put(_) | Command::Patch(_) => true,
+        Command::Delete(_)
+        | Command::Fire(_)
+        | Command::Redrive(_)
+        | Command::Outcome(_)
+        | Command::OpenSession(_)
+        | Command::HandOver(_)
+        | Command::AdvanceCursor(_)
+        | Command::Expire(_) => false,
+    }
 }
 
 /// The key and the fence of a command that takes a definition out of force.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::metrics::RaftMetrics;
+use openraft::metrics::RaftServerMetrics;
 use openraft::{Instant as _, ServerState};
 use parking_lot::Mutex;
 use raft_store::TypeConfig;
@@ -60,24 +60,19 @@ pub struct Leadership {
 }
 
 /// Whether `metrics` show that this node leads, and in which term.
-fn leads(metrics: &RaftMetrics<TypeConfig>) -> Option<u64> {
-    (metrics.state == ServerState::Leader).then_some(metrics.current_term)
+fn leads(metrics: &RaftServerMetrics<TypeConfig>) -> Option<u64> {
+    (metrics.state == ServerState::Leader).then_some(metrics.vote.leader_id.term)
 }
 
 impl Leadership {
     /// Follows one Raft instance until `stop` or until that instance ends.
     pub async fn follow(self: Arc<Self>, raft: Raft, stop: CancellationToken) {
-        let mut metrics = raft.metrics();
+        // Not `metrics()`, which changes several times with each entry. The channel closes when Raft ends.
+        let mut metrics = raft.server_metrics();
         let mut leaving = self.leaving.subscribe();
         let mut term_in_office = None;
         loop {
-            let (term, ended) = {
-                let now = metrics.borrow_watched();
-                (leads(&now), now.running_state.is_err())
-            };
-            if ended {
-                break;
-            }
+            let term = leads(&metrics.borrow_watched());
             let wanted = term.filter(|_| !*leaving.borrow_and_update());
             if term_in_office.is_some() && term_in_office != wanted {
                 self.leave_office();
@@ -208,7 +203,7 @@ fn own(command: Command) -> Envelope {
 }
 
 async fn wait_for_other_leader(raft: &Raft, node: u64) -> bool {
-    let mut metrics = raft.metrics();
+    let mut metrics = raft.server_metrics();
     let deadline = Instant::now() + TRANSFER_TIMEOUT;
     loop {
         let leader = metrics.borrow_watched().current_leader;

@@ -177,6 +177,12 @@ impl Office {
         }
     }
 
+    /// How far the tables were read: every pending attempt below it is in memory.
+    #[must_use]
+    pub fn frontier(&self) -> Millis {
+        self.desk.lock().frontier.0
+    }
+
     /// What of the tables is to be read next: from the frontier (inclusive) to `horizon`, unless that was
     /// read or memory has its fill. Marks it as read: what is scheduled there meanwhile is noticed.
     pub fn begin_load(&self, horizon: Millis, bounds: &LookAhead) -> Option<(Millis, Sequence)> {

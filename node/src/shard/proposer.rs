@@ -1,28 +1,25 @@
-//! The queue before a shard's log: commands that arrive while an append is under way share the next entry.
+//! The queue before a shard's log: commands that arrive while an entry is under way share the next one.
 //!
-//! Bounded in count and bytes; when it is full the answer is "overloaded" at once, never an election.
+//! One entry of a shard is under way at a time: what an entry costs three nodes is ten times what a command in
+//! it costs, so that fewer and larger ones are faster even where they wait for each other
+//! (docs/performance.md). Bounded in count and bytes; when it is full the answer is "overloaded" at once, never an election.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use openraft::errors::{ClientWriteError, RaftError};
 use parking_lot::RwLock;
 use raft_store::{EntryData, EntryReply};
 use timer_core::command::{Entry, Envelope, Reply};
 use timer_core::limits::{COMMANDS_PER_ENTRY_MAX, ENTRY_BYTES_MAX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::office::FenceGuard;
 use super::raft::Raft;
 use crate::environment::Clock;
-
-/// Entries of one shard that are under way at the same time. Two keep the disk and the network busy while
-/// the entries stay large.
-const UNDER_WAY_MAX: usize = 2;
 
 /// Why a command got no reply.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -36,6 +33,9 @@ pub enum ProposeError {
     /// The leader changed or Raft ended while it was under way: it may or may not be done.
     #[error("the outcome is not known: {0}")]
     Unknown(String),
+    /// This node's disk has no room for more: nothing was done.
+    #[error("the disk is almost full")]
+    DiskFull,
     /// This node's clock must not stamp commands: nothing was done.
     #[error("{0}")]
     Untrusted(String),
@@ -48,7 +48,7 @@ pub struct QueueBounds {
     pub commands_max: usize,
     /// Bytes of the commands that wait.
     pub bytes_max: usize,
-    /// How long the first command of an entry waits for others when nothing is under way.
+    /// How long an entry at most waits for as many commands as there were lately.
     pub linger: Duration,
 }
 
@@ -145,58 +145,86 @@ impl Proposer {
     }
 }
 
+/// The commands of one entry.
+struct Batch {
+    proposals: Vec<Proposal>,
+    bytes: usize,
+    /// What did not fit any more: the first of the next entry.
+    left_over: Option<Proposal>,
+}
+
+impl Batch {
+    fn new(first: Proposal) -> Self {
+        Self { bytes: first.bytes, proposals: vec![first], left_over: None }
+    }
+
+    fn has_room(&self) -> bool {
+        self.left_over.is_none() && self.proposals.len() < COMMANDS_PER_ENTRY_MAX as usize
+    }
+
+    fn push(&mut self, next: Proposal) {
+        self.bytes += next.bytes;
+        if self.bytes > ENTRY_BYTES_MAX {
+            self.left_over = Some(next);
+        } else {
+            self.proposals.push(next);
+        }
+    }
+}
+
 type Answers = Vec<(oneshot::Sender<Result<Reply, ProposeError>>, Option<FenceGuard>)>;
 
 impl ProposerLoop {
     /// Runs until `stop`; what waits then is answered as not done.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut under_way = FuturesUnordered::new();
         let mut left_over = None;
-        loop {
-            let next = async {
-                match left_over.take() {
-                    Some(proposal) => Some(proposal),
-                    None => self.queue.recv().await,
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                Some(()) = under_way.next(), if !under_way.is_empty() => {}
-                first = next, if under_way.len() < UNDER_WAY_MAX => {
-                    let Some(first) = first else { break };
-                    if !self.linger.is_zero() && under_way.is_empty() {
-                        tokio::time::sleep(self.linger).await;
-                    }
-                    let (batch, rest) = self.batch(first);
-                    left_over = rest;
-                    under_way.push(self.send(batch));
-                }
-            }
+        let mut expected = 0;
+        while let Some(batch) = self.next_batch(left_over.take(), expected, &stop).await {
+            left_over = batch.left_over;
+            let commands = batch.proposals.len();
+            self.send(batch.proposals).await;
+            // Who was answered is likely to ask again, beside those who wait already.
+            expected = commands + self.queue.len() + usize::from(left_over.is_some());
         }
         self.queue.close();
         while let Ok(proposal) = self.queue.try_recv() {
             let _ = proposal.reply.send(Err(ProposeError::NotLeader(None)));
         }
-        while under_way.next().await.is_some() {}
     }
 
-    /// Takes what waits, as far as one entry may have it; what does not fit any more comes first next time.
-    fn batch(&mut self, first: Proposal) -> (Vec<Proposal>, Option<Proposal>) {
-        let mut bytes = first.bytes;
-        let mut batch = vec![first];
-        while batch.len() < COMMANDS_PER_ENTRY_MAX as usize {
-            let Ok(next) = self.queue.try_recv() else { break };
-            bytes += next.bytes;
-            if bytes > ENTRY_BYTES_MAX {
-                return (batch, Some(next));
-            }
+    /// Waits for a command, then for at most `linger` until there are `expected`: a lone client never waits,
+    /// and many get their commands into one entry. None: it is time to stop.
+    async fn next_batch(
+        &mut self,
+        left_over: Option<Proposal>,
+        expected: usize,
+        stop: &CancellationToken,
+    ) -> Option<Batch> {
+        let first = match left_over {
+            Some(proposal) => proposal,
+            None => tokio::select! {
+                () = stop.cancelled() => return None,
+                first = self.queue.recv() => first?,
+            },
+        };
+        let mut batch = Batch::new(first);
+        let until = Instant::now() + self.linger;
+        while batch.has_room() {
+            let next = match self.queue.try_recv() {
+                Ok(next) => next,
+                Err(_) if batch.proposals.len() >= expected => break,
+                Err(_) => match timeout_at(until, self.queue.recv()).await {
+                    Ok(Some(next)) => next,
+                    Ok(None) | Err(_) => break,
+                },
+            };
             batch.push(next);
         }
-        (batch, None)
+        Some(batch)
     }
 
     /// Proposes one entry and answers everybody in it.
-    fn send(&self, batch: Vec<Proposal>) -> impl Future<Output = ()> + use<> {
+    async fn send(&self, batch: Vec<Proposal>) {
         let mut answers: Answers = Vec::with_capacity(batch.len());
         let mut commands = Vec::with_capacity(batch.len());
         let mut permits = Vec::with_capacity(batch.len());
@@ -209,16 +237,13 @@ impl ProposerLoop {
         let entry = Entry { proposed_at: self.clock.now(), commands };
         let checked = (self.stamp_check)();
         let raft = self.raft.read().clone();
-        let applied_index = self.applied_index.clone();
-        async move {
-            let outcome = match (checked, raft) {
-                (Err(reason), _) => Err(ProposeError::Untrusted(reason)),
-                (Ok(()), None) => Err(ProposeError::NotLeader(None)),
-                (Ok(()), Some(raft)) => write(&raft, &entry, &applied_index).await,
-            };
-            distribute(outcome, answers);
-            drop(permits);
-        }
+        let outcome = match (checked, raft) {
+            (Err(reason), _) => Err(ProposeError::Untrusted(reason)),
+            (Ok(()), None) => Err(ProposeError::NotLeader(None)),
+            (Ok(()), Some(raft)) => write(&raft, &entry, &self.applied_index).await,
+        };
+        distribute(outcome, answers);
+        drop(permits);
     }
 }
 
@@ -263,3 +288,7 @@ fn distribute(outcome: Result<Vec<Reply>, ProposeError>, answers: Answers) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "proposer_tests.rs"]
+mod tests;

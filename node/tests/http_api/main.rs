@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test ends by a panic")]
 
 mod conditions;
+mod contract;
+mod contract_check;
+mod coverage;
 mod errors;
 mod ids;
 mod input;
 mod operations;
 mod repetition;
+mod schema;
 mod server;
 mod support;
 mod times;

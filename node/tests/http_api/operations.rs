@@ -8,7 +8,8 @@ use timer_core::timer::{ErrorKind, LastError};
 
 use crate::support::{Api, START, timer};
 
-fn died() -> AttemptResult {
+/// The end of an attempt after which the timer is dead.
+pub fn died() -> AttemptResult {
     let error = LastError {
         kind: ErrorKind::HttpStatus,
         status: Some(410),
@@ -303,6 +304,20 @@ async fn the_node_says_who_it_is_and_how_to_route() {
         ]
     });
     assert_eq!(routing.ok(), &expected);
+}
+
+#[tokio::test]
+async fn a_head_is_answered_as_a_get_without_the_body() {
+    let api = Api::new();
+    api.call("PUT a", timer("")).await.ok();
+    for path in ["a", "unknown", "/api/v1/info", "/metrics", "/docs/errors/TIMEOUT"] {
+        let get = api.call(&format!("GET {path}"), "").await;
+        let head = api.call(&format!("HEAD {path}"), "").await;
+        assert_eq!((head.status, head.bytes.len(), head.operation), (get.status, 0, get.operation), "{path}");
+        for name in ["etag", "content-type"] {
+            assert_eq!(head.header(name), get.header(name), "{path}");
+        }
+    }
 }
 
 #[tokio::test]

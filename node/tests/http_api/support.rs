@@ -1,14 +1,14 @@
-//! A backend that applies the real rules to tables in memory, and requests that are written in a line. What
-//! is not here: leaders, forwarding, time that goes by itself.
+//! A backend that applies the real rules to tables in memory, and requests that are written in a line, each of
+//! them held against the contract. What is not here: leaders, forwarding, time that goes by itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
@@ -24,6 +24,8 @@ use timer_core::tables::{Overlay, Tables, apply};
 use timer_core::time::Millis;
 use timer_core::timer::{InFlight, Timer};
 use tower::ServiceExt as _;
+
+use crate::contract::{Asked, CONTRACT};
 
 /// 2026-11-25T10:00:00Z, where the clock of every test begins.
 pub const START: Millis = Millis(1_795_600_800_000);
@@ -50,6 +52,8 @@ struct Shard {
     errors: VecDeque<BackendError>,
     contexts: Vec<RequestContext>,
     ready: Option<String>,
+    /// What metrics called the newest request.
+    operation: &'static str,
 }
 
 impl Shard {
@@ -81,6 +85,14 @@ pub struct FakeBackend {
     shard: Mutex<Shard>,
     clock: ManualClock,
     manual: bool,
+}
+
+impl FakeBackend {
+    /// Fails as what has no error to give can: by a panic.
+    fn panic_if_failing(&self) {
+        let error = self.shard.lock().errors.pop_front();
+        assert!(error.is_none(), "as a test wants it: {error:?}");
+    }
 }
 
 impl Backend for FakeBackend {
@@ -136,6 +148,7 @@ impl Backend for FakeBackend {
     }
 
     fn cluster(&self) -> BoxFuture<'_, ClusterView> {
+        self.panic_if_failing();
         let node = NodeView {
             id: 7,
             name: "n1".into(),
@@ -165,27 +178,34 @@ impl Backend for FakeBackend {
     }
 
     fn ready(&self) -> Result<(), String> {
+        self.panic_if_failing();
         self.shard.lock().ready.clone().map_or(Ok(()), Err)
     }
 
     fn manual_clock(&self) -> Option<ManualClock> {
+        self.panic_if_failing();
         self.manual.then(|| self.clock.clone())
     }
 
     fn metrics(&self) -> String {
+        self.panic_if_failing();
         "# EOF\n".to_owned()
     }
 
-    fn answered(&self, _operation: &'static str, _status: u16, _took: std::time::Duration) {}
+    fn answered(&self, operation: &'static str, _status: u16, _took: Duration) {
+        self.shard.lock().operation = operation;
+    }
 }
 
 /// An answer, with its JSON if it has some.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
     pub json: Value,
+    /// What metrics call the operation.
+    pub operation: &'static str,
 }
 
 impl Answer {
@@ -220,6 +240,8 @@ pub struct Api {
     pub router: Router,
     backend: Arc<FakeBackend>,
     pub clock: ManualClock,
+    /// Which combinations of the contract the answers so far were.
+    pub seen: Mutex<BTreeSet<String>>,
 }
 
 impl Api {
@@ -234,20 +256,38 @@ impl Api {
         backend.shard.lock().run(START, cluster_envelope(open));
         let state = HttpState {
             backend: Arc::<FakeBackend>::clone(&backend),
-            entropy: Arc::new(SystemEntropy),
+            entropy: Arc::<SystemEntropy>::default(),
             url_check: UrlCheck::new(check_url),
             settings,
         };
-        Self { router: router(state), backend, clock }
+        Self { router: router(state), backend, clock, seen: Mutex::default() }
     }
 
+    /// Sends `request`, and holds it and its answer against the contract.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let content_type = parts.headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.map(|value| value.to_str().unwrap().to_owned());
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let read = Arc::<Mutex<Vec<u8>>>::default();
+        let sink = Arc::clone(&read);
+        let body = body.map_frame(move |frame| {
+            sink.lock().extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            frame
+        });
+        let answer = self.answer(Request::from_parts(parts, Body::new(body))).await;
+        let asked = Asked { method, uri, content_type, body: std::mem::take(&mut *read.lock()) };
+        self.seen.lock().extend(CONTRACT.check(&asked, &answer));
+        answer
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        assert!(!parts.headers["x-request-id"].is_empty(), "every answer has an id");
-        Answer { status: parts.status, headers: parts.headers, bytes, json }
+        let operation = self.backend.shard.lock().operation;
+        Answer { status: parts.status, headers: parts.headers, bytes, json, operation }
     }
 
     /// `line`: method and path; below `/api/v1/groups/default/timers` if the path does not begin with `/`.
@@ -269,7 +309,7 @@ impl Api {
         self.send(request.body(body.into()).unwrap()).await
     }
 
-    /// Puts the next request in front of a cluster that fails.
+    /// Puts the next request in front of a cluster that fails; where that has no way to say so, it panics.
     pub fn fail_next(&self, error: BackendError) {
         self.backend.shard.lock().errors.push_back(error);
     }

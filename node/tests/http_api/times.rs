@@ -126,6 +126,9 @@ async fn the_manual_clock_is_read_and_advanced() {
     assert_eq!(to.ok()["now"], "2026-12-25T11:00:00.000Z");
     let back = api.call(&format!("POST {clock}"), r#"{"to": "2026-12-25T10:59:59.999Z"}"#).await;
     assert_eq!((back.problem(), back.fields()), ((422, "OUT_OF_RANGE"), vec!["to"]));
+    // What no calendar can write is refused, and not cut short to the last time that one can.
+    let far = api.call(&format!("POST {clock}"), r#"{"by": "2914000d"}"#).await;
+    assert_eq!((far.problem(), far.fields()), ((422, "OUT_OF_RANGE"), vec!["by"]));
     for body in ["{}", r#"{"by": "1s", "to": "2027-01-01T00:00:00Z"}"#, r#"{"by": "x"}"#, r#"{"in": "1s"}"#] {
         assert_eq!(
             api.call(&format!("POST {clock}"), body).await.problem(),

@@ -21,6 +21,7 @@ mod cluster;
 mod receiver;
 
 mod disk;
+mod full_disk;
 mod load;
 
 use std::io::Write as _;

@@ -14,6 +14,7 @@ mod cancelling;
 mod firing;
 mod ids;
 mod isolation;
+mod many_timers;
 mod refusals;
 mod retrying;
 mod survives_kills;

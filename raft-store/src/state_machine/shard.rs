@@ -114,9 +114,7 @@ impl RaftStateMachine<TypeConfig> for ShardStateMachine {
                 durable.reached(last.log_id.index()).await?;
             }
             let inner = self.db.inner();
-            blocking(inner.engine.blocks(), || {
-                apply::apply_batch(inner, &self.replica, self.sink.as_deref(), batch)
-            })?;
+            apply::apply_batch(inner, &self.replica, self.sink.as_deref(), batch)?;
         }
     }
 

@@ -50,15 +50,23 @@ pub async fn advance(State(state): State<HttpState>, request: Request) -> Result
     let bytes = body::read(&state, &parts.headers, body, Media::Json).await?;
     let clock = clock(&state)?;
     match step(&bytes)? {
+        // A clock that went less far than it was told to would hide that the rest never came.
+        Step::By(span) if clock.now().0.saturating_add(span.0) > Millis::MAX.0 => {
+            Err(out_of_range("by", format!("must not lead beyond {}", rfc3339::format(Millis::MAX))))
+        }
         Step::By(span) => answer(clock.advance(span)),
         Step::To(to) => clock.advance_to(to).map_or_else(
             |now| {
-                let message = format!("must not lie before {}: time does not go back", rfc3339::format(now));
-                Err(Problem::with_faults(Code::OutOfRange, vec![FieldFault::new("to", message)]))
+                let now = rfc3339::format(now);
+                Err(out_of_range("to", format!("must not lie before {now}: time does not go back")))
             },
             answer,
         ),
     }
+}
+
+fn out_of_range(field: &str, message: String) -> Problem {
+    Problem::with_faults(Code::OutOfRange, vec![FieldFault::new(field, message)])
 }
 
 /// How far the clock is to go.

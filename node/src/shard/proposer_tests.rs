@@ -1,0 +1,86 @@
+//! How commands gather into entries. No Raft is there, so that every entry is answered at once.
+
+use timer_core::command::{AdvanceCursor, Command};
+use timer_core::time::Millis;
+
+use super::*;
+use crate::environment::ManualClock;
+
+const LINGER: Duration = Duration::from_millis(2);
+
+/// A proposer whose loop runs, the sizes of its entries, and what ends it.
+fn running(linger: Duration) -> (Proposer, mpsc::UnboundedReceiver<usize>, CancellationToken) {
+    let (sizes_tx, sizes) = mpsc::unbounded_channel();
+    let bounds = QueueBounds { commands_max: 10_000, bytes_max: 64 << 20, linger };
+    let (handle, behind) = proposer(
+        Arc::new(RwLock::new(None)),
+        Arc::new(ManualClock::new(Millis(1_000))),
+        Arc::new(|| Ok(())),
+        bounds,
+        Arc::new(move |size| sizes_tx.send(size).unwrap()),
+    );
+    let stop = CancellationToken::new();
+    tokio::spawn(behind.run(stop.clone()));
+    (handle, sizes, stop)
+}
+
+fn command(bytes: usize) -> Envelope {
+    Envelope {
+        principal: "x".repeat(bytes),
+        request: None,
+        traceparent: None,
+        command: Command::AdvanceCursor(AdvanceCursor { session: 1, to: Millis(1) }),
+    }
+}
+
+/// Proposes `count` commands at the same time and gives when they were answered.
+async fn propose(handle: &Proposer, count: usize, bytes: usize) -> Duration {
+    let before = Instant::now();
+    let all = (0..count).map(|_| handle.propose(command(bytes), None));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer, Err(ProposeError::NotLeader(None)));
+    }
+    before.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_command_is_proposed_at_once() {
+    let (handle, mut sizes, _stop) = running(LINGER);
+    for _ in 0..3 {
+        assert_eq!(propose(&handle, 1, 1).await, Duration::ZERO);
+        assert_eq!(sizes.recv().await, Some(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_waits_for_as_many_commands_as_there_were_lately() {
+    let (handle, mut sizes, _stop) = running(LINGER);
+    assert_eq!(propose(&handle, 5, 1).await, Duration::ZERO);
+    assert_eq!(sizes.recv().await, Some(5));
+    // One comes first, and four follow within the linger: they share an entry, which then waits no longer.
+    let follow = async {
+        tokio::time::sleep(LINGER / 2).await;
+        propose(&handle, 4, 1).await
+    };
+    let (first, rest) = tokio::join!(propose(&handle, 1, 1), follow);
+    assert_eq!((first, rest), (LINGER / 2, Duration::ZERO));
+    assert_eq!(sizes.recv().await, Some(5));
+    // Nobody follows: it waits no longer than the linger, and the next expects nobody.
+    assert_eq!(propose(&handle, 1, 1).await, LINGER);
+    assert_eq!(propose(&handle, 1, 1).await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_an_entry_is_the_first_of_the_next() {
+    let (handle, mut sizes, _stop) = running(Duration::ZERO);
+    propose(&handle, 5, ENTRY_BYTES_MAX / 2 - 4096).await;
+    assert_eq!([sizes.recv().await, sizes.recv().await, sizes.recv().await], [Some(2), Some(2), Some(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_stop_nothing_is_taken_any_more() {
+    let (handle, mut sizes, stop) = running(LINGER);
+    stop.cancel();
+    assert_eq!(sizes.recv().await, None, "the loop has ended");
+    assert_eq!(propose(&handle, 1, 1).await, Duration::ZERO);
+}
