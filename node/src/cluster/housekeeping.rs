@@ -56,6 +56,10 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
             node.fatal.send_replace(Some(format!("the log can't be written: {reason}")));
             return;
         }
+        if let Some(reason) = lost_log(&running) {
+            node.fatal.send_replace(Some(reason));
+            return;
+        }
         watch_disk(&node);
         give_up_when_stalled(&node, &running).await;
         let due = flushed.elapsed() >= flush_interval
@@ -72,6 +76,19 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
         }
         gauges(&node, &running);
     }
+}
+
+/// What a peer says that this node has lost. One is enough: with a vote that it must not have, this node could
+/// help somebody to the lead who lacks what was acknowledged.
+fn lost_log(running: &Running) -> Option<String> {
+    running.lanes.peers().find_map(|(_, peer)| {
+        let lost = peer.lost_log()?;
+        Some(format!(
+            "{} refuses this node: {lost}. Its data directory is older than what it had promised: restore the \
+             newest one, or move it away and let the node join again as a new one",
+            peer.member.name
+        ))
+    })
 }
 
 /// Notes what is free, so that creates are refused before the log can't be written.

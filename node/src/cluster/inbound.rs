@@ -12,8 +12,8 @@ use super::router::failure_out;
 use crate::peer::codec;
 use crate::peer::frame::{
     Failure, Hello, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest,
-    SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, failure, read_reply,
-    submit_reply,
+    Refusal, SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, failure,
+    read_reply, submit_reply,
 };
 use crate::peer::reply_codec;
 use crate::peer::server::{Inbound, SnapshotSink};
@@ -46,9 +46,13 @@ impl Inbound for Node {
         }
     }
 
-    fn hello(&self, theirs: &Hello) -> Result<Hello, String> {
-        let running = self.running().ok_or(STARTING)?;
-        running.check_hello(theirs)?;
+    fn hello(&self, theirs: &Hello) -> Result<Hello, Refusal> {
+        let not_yet = || Refusal { reason: STARTING.to_owned(), lost_log: false };
+        let running = self.running().ok_or_else(not_yet)?;
+        running.check_hello(theirs).map_err(|reason| Refusal { reason, lost_log: false })?;
+        if let Some(reason) = running.lost_log(theirs) {
+            return Err(Refusal { reason, lost_log: true });
+        }
         Ok(running.hello(theirs.lane()))
     }
 
@@ -193,9 +197,13 @@ impl Running {
     /// What this node says of itself first.
     #[must_use]
     pub fn hello(&self, lane: crate::peer::frame::Lane) -> Hello {
-        let log_ends = self.hosts.iter().map(|host| LogEnd {
-            shard: u32::from(host.shard),
-            last: self.stores.log_status(ShardId(host.shard)).last.as_ref().map(codec::log_id_out),
+        let log_ends = self.hosts.iter().map(|host| {
+            let status = self.stores.log_status(ShardId(host.shard));
+            LogEnd {
+                shard: u32::from(host.shard),
+                last: status.last.as_ref().map(codec::log_id_out),
+                vote_term: status.vote_term,
+            }
         });
         Hello {
             lane: lane.into(),
@@ -208,7 +216,7 @@ impl Running {
         }
     }
 
-    /// Whether a peer is who it must be, and has kept what it acknowledged.
+    /// Whether a peer is who it must be.
     ///
     /// # Errors
     /// Why it is not welcome.
@@ -219,12 +227,15 @@ impl Running {
         if !self.cluster.members.iter().any(|m| m.id.0 == theirs.node_id && m.name == theirs.node_name) {
             return Err(format!("{} (node {}) is no member", theirs.node_name, theirs.node_id));
         }
-        for end in &theirs.log_ends {
-            let last = end.last.as_ref().map(codec::log_id_in);
-            if let Some(fault) = self.acknowledged.fault(theirs.node_id, end.shard as u16, last) {
-                return Err(fault);
-            }
-        }
         Ok(())
+    }
+
+    /// What a peer has lost of what it had acknowledged to this node, if it has.
+    #[must_use]
+    pub fn lost_log(&self, theirs: &Hello) -> Option<String> {
+        theirs.log_ends.iter().find_map(|end| {
+            let last = end.last.as_ref().map(codec::log_id_in);
+            self.acknowledged.fault(theirs.node_id, end.shard as u16, last, end.vote_term)
+        })
     }
 }

@@ -315,14 +315,13 @@ impl Node {
         let (mine, theirs) = (Arc::downgrade(self), Arc::downgrade(self));
         let hello: crate::peer::link::MakeHello = Arc::new(move |lane| {
             let node = mine.upgrade();
-            node.as_ref()
-                .and_then(|node| node.running())
-                .map(|running| running.hello(lane))
-                .unwrap_or_default()
+            node.as_ref().and_then(|node| node.running()).map(|running| running.hello(lane))
         });
         let check: crate::peer::link::CheckHello = Arc::new(move |hello| {
             let node = theirs.upgrade().ok_or("the node is stopping")?;
-            node.running().ok_or("the node is starting")?.check_hello(hello)
+            let running = node.running().ok_or("the node is starting")?;
+            running.check_hello(hello)?;
+            running.lost_log(hello).map_or(Ok(()), Err)
         });
         (hello, check)
     }

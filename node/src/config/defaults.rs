@@ -355,7 +355,7 @@ pub const KEYS: &[Key] = &[
     text(
         "log.filter",
         Kind::Filter,
-        "info,openraft=warn",
+        "info,openraft=warn,openraft::core::heartbeat=error",
         "Which events are logged, in the syntax of tracing's EnvFilter.",
     ),
 ];

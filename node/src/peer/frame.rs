@@ -18,5 +18,5 @@ pub fn reply(id: u64, shard: u32, body: Body) -> Frame {
 /// A refusal with its reason.
 #[must_use]
 pub fn refusal(reason: impl Into<String>) -> Body {
-    Body::Refusal(Refusal { reason: reason.into() })
+    Body::Refusal(Refusal { reason: reason.into(), lost_log: false })
 }

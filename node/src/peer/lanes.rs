@@ -42,6 +42,12 @@ impl PeerLanes {
         }
     }
 
+    /// What this node has lost, if the peer says that it had acknowledged more than it now has.
+    #[must_use]
+    pub fn lost_log(&self) -> Option<String> {
+        [&self.control, &self.append, &self.bulk, &self.request].into_iter().find_map(Link::lost_log)
+    }
+
     /// Whether the peer can be talked to now.
     #[must_use]
     pub fn reachable(&self) -> bool {

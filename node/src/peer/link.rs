@@ -56,8 +56,9 @@ pub enum LinkError {
     },
 }
 
-/// What a link says about itself first: made anew for each connection.
-pub type MakeHello = Arc<dyn Fn(Lane) -> Hello + Send + Sync>;
+/// What a link says about itself first: made anew for each connection. None while there is nothing to say yet:
+/// a node that does not know its own log would be refused.
+pub type MakeHello = Arc<dyn Fn(Lane) -> Option<Hello> + Send + Sync>;
 /// Looks at the peer's own first frame; an error closes the connection.
 pub type CheckHello = Arc<dyn Fn(&Hello) -> Result<(), String> + Send + Sync>;
 
@@ -77,6 +78,8 @@ struct Inner {
     sender: Mutex<Option<mpsc::Sender<Frame>>>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     connected: watch::Sender<bool>,
+    /// What this node has lost, as the peer says that it had acknowledged it.
+    lost_log: Mutex<Option<String>>,
 }
 
 /// An answer that is on its way.
@@ -98,6 +101,7 @@ impl Link {
                 sender: Mutex::new(None),
                 waiting: Mutex::new(HashMap::new()),
                 connected: watch::Sender::new(false),
+                lost_log: Mutex::new(None),
             }),
         }
     }
@@ -106,6 +110,12 @@ impl Link {
     #[must_use]
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.inner.connected.subscribe()
+    }
+
+    /// What this node has lost, if the peer says that it had acknowledged more than it now has.
+    #[must_use]
+    pub fn lost_log(&self) -> Option<String> {
+        self.inner.lost_log.lock().clone()
     }
 
     /// Sends `frame` now, in order with other calls of this thread, and gives what to wait on.
@@ -167,6 +177,7 @@ impl Link {
         hello: &MakeHello,
         check: &CheckHello,
     ) -> Result<(), String> {
+        let hello = hello(self.inner.lane).ok_or("this node is starting")?;
         let channel = tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect())
             .await
             .map_err(|_| format!("no connection within {CONNECT_TIMEOUT:?}"))?
@@ -175,7 +186,7 @@ impl Link {
             .max_decoding_message_size(FRAME_BYTES_MAX)
             .max_encoding_message_size(FRAME_BYTES_MAX);
         let (tx, rx) = mpsc::channel(SEND_QUEUE_MAX);
-        let first = Frame { id: 0, shard: 0, body: Some(Body::Hello(hello(self.inner.lane))) };
+        let first = Frame { id: 0, shard: 0, body: Some(Body::Hello(hello)) };
         tx.send(first).await.map_err(|e| e.to_string())?;
         let opened = tokio::time::timeout(CONNECT_TIMEOUT, client.exchange(ReceiverStream::new(rx)));
         let mut replies = opened
@@ -186,7 +197,10 @@ impl Link {
         let greeting = tokio::time::timeout(CONNECT_TIMEOUT, replies.message());
         match greeting.await.map_err(|_| "no greeting".to_owned())?.map_err(|e| e.to_string())? {
             Some(Frame { body: Some(Body::Hello(theirs)), .. }) => check(&theirs)?,
-            Some(Frame { body: Some(Body::Refusal(refused)), .. }) => return Err(refused.reason),
+            Some(Frame { body: Some(Body::Refusal(refused)), .. }) => {
+                *self.inner.lost_log.lock() = refused.lost_log.then(|| refused.reason.clone());
+                return Err(refused.reason);
+            }
             _ => return Err("no greeting".to_owned()),
         }
         *self.inner.sender.lock() = Some(tx);

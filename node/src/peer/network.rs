@@ -59,12 +59,13 @@ impl Acknowledged {
         *known = (*known).max(log_id);
     }
 
-    /// Why a follower that says that its log ends at `end` must be refused, or none.
+    /// What a follower has lost that says that its log ends at `end` and that it last voted in `vote_term`, or
+    /// none. A leader of a later term may rightly have cut what this one had appended but not committed, and
+    /// what follows the cut may not have come yet.
     #[must_use]
-    pub fn fault(&self, node: u64, shard: u16, end: Option<LogId>) -> Option<String> {
+    pub fn fault(&self, node: u64, shard: u16, end: Option<LogId>, vote_term: u64) -> Option<String> {
         let known = *self.table.lock().get(&(node, shard))?;
-        // A later term may rightly have cut what an earlier leader had appended but not committed.
-        let behind = end.is_none_or(|end| end < known);
+        let behind = end.is_none_or(|end| end < known) && vote_term <= known.leader_id.term;
         behind.then(|| {
             let end = end.map_or("nothing".to_owned(), |end| end.to_string());
             format!("shard {shard}: the node's log ends at {end}, but it had acknowledged {known}")
@@ -277,5 +278,26 @@ impl RaftNetworkV2<C> for Network {
 
     fn backoff(&self) -> Option<Backoff> {
         Some(Backoff::new(std::iter::repeat(BACKOFF)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft_store::type_config::log_id;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_went_back_within_its_term_is_a_fault_and_one_that_was_cut_by_a_later_leader_is_not() {
+        let acknowledged = Acknowledged::default();
+        acknowledged.note(7, 0, log_id(3, 1, 50));
+        let fault = |end, vote_term| acknowledged.fault(7, 0, end, vote_term).is_some();
+        assert!(!fault(Some(log_id(3, 1, 50)), 3));
+        assert!(!fault(Some(log_id(4, 2, 46)), 4));
+        assert!(fault(Some(log_id(3, 1, 49)), 3));
+        assert!(fault(None, 0));
+        assert!(!fault(Some(log_id(3, 1, 45)), 4), "it may have been cut");
+        assert!(acknowledged.fault(8, 0, None, 0).is_none(), "nothing is known of it");
+        assert!(acknowledged.fault(7, 1, None, 0).is_none(), "nor of another shard");
     }
 }

@@ -15,8 +15,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::codec;
 use super::frame::{
     Body, ClockReply, Frame, Hello, OutcomesReply, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply,
-    ReadRequest, SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest, TransferReply, TransferRequest,
-    VoteReply, VoteRequest, refusal, reply,
+    ReadRequest, Refusal, SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest, TransferReply,
+    TransferRequest, VoteReply, VoteRequest, refusal, reply,
 };
 use crate::shard::raft::Raft;
 
@@ -35,7 +35,7 @@ pub trait Inbound: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why the peer is not welcome.
-    fn hello(&self, theirs: &Hello) -> Result<Hello, String>;
+    fn hello(&self, theirs: &Hello) -> Result<Hello, Refusal>;
     /// The shard's Raft, or why there is none now.
     ///
     /// # Errors
@@ -152,9 +152,9 @@ impl ServedLane {
         };
         let (body, welcome) = match self.inbound.hello(&theirs) {
             Ok(ours) => (Body::Hello(ours), true),
-            Err(reason) => {
-                tracing::warn!(peer = theirs.node_name, reason, "refused a peer");
-                (refusal(reason), false)
+            Err(refused) => {
+                tracing::warn!(peer = theirs.node_name, reason = refused.reason, "refused a peer");
+                (Body::Refusal(refused), false)
             }
         };
         self.out.send(Ok(reply(0, 0, body))).await.is_ok() && welcome

@@ -80,10 +80,37 @@ async fn a_node_with_older_log_files_than_it_acknowledged_refuses_and_the_others
     all_there(&cluster, 0, "after", 100).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_an_older_data_directory_is_refused_by_the_others_and_ends() {
+    let mut cluster = Cluster::start(3, 2).await;
+    write_some(&cluster, "before", 20).await;
+    assert_eq!(cluster.nodes[2].terminate(), Some(0));
+    let (data, old) = (cluster.nodes[2].data.clone(), cluster.nodes[2].data.join("../old-data"));
+    copy_dir(&data, &old);
+    cluster.nodes[2].start();
+    cluster.wait_ready().await;
+    write_some(&cluster, "after", 50).await;
+    cluster.nodes[2].kill();
+    // Everything is older, the high-water mark as well: only the others know.
+    fs::remove_dir_all(&data).unwrap();
+    copy_dir(&old, &data);
+    cluster.nodes[2].start();
+    assert_eq!(cluster.nodes[2].wait_for_end().await, Some(1));
+    let text = cluster.nodes[2].log();
+    let said = text.lines().rfind(|line| line.starts_with("timerd:")).unwrap_or_default();
+    println!("it says: {said}");
+    assert!(said.contains("refuses this node") && said.contains("had acknowledged"), "{said}");
+    all_there(&cluster, 0, "after", 50).await;
+}
+
 fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let (entry, name) = (entry.as_ref().unwrap(), entry.as_ref().unwrap().file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to.join(name));
+        } else {
+            fs::copy(entry.path(), to.join(name)).unwrap();
+        }
     }
 }

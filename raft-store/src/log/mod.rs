@@ -49,6 +49,8 @@ pub struct LogStatus {
     pub last: Option<LogId>,
     /// The last removed entry.
     pub purged: Option<LogId>,
+    /// The term of the last vote; 0 before the first.
+    pub vote_term: u64,
     /// Bytes of the entries that are there, to within 64 KiB.
     pub bytes: u64,
     /// How long ago the oldest of them was appended, or found at the start.
@@ -61,7 +63,8 @@ impl LogDb {
     pub fn status(&self, shard: ShardId) -> LogStatus {
         let tail = self.cells[usize::from(shard.0)].tail();
         let (bytes, age) = tail.backlog();
-        LogStatus { last: tail.last(), purged: tail.purged, bytes, age }
+        let vote_term = tail.vote.map_or(0, |vote| vote.leader_id.term);
+        LogStatus { last: tail.last(), purged: tail.purged, vote_term, bytes, age }
     }
 
     /// Tells when the log fails.
