@@ -1,0 +1,58 @@
+//! Repeated requests: what a key must and need not give again.
+
+use super::{GET, fits, misfit};
+use crate::history::{Answer, Outcome};
+use crate::linearizability::Misfit;
+use crate::testing::{Script, answer, create, due, move_to, put, unknown};
+
+/// The create with the key `k` comes again, and is told `generation`.
+fn again(script: Script, call: u64, generation: u64) -> Script {
+    let told = Answer { replayed: true, ..answer(201, generation, generation, 8000) };
+    script.keyed(call, call + 10, Some("k"), create(due(9000)), Outcome::Ok(told))
+}
+
+#[test]
+fn a_repeated_key_gets_its_first_answer_whatever_came_between() {
+    let first =
+        || {
+            Script::new()
+                .keyed(0, 10, Some("k"), create(due(9000)), Outcome::Ok(answer(201, 10, 10, 9000)))
+                .ok(20, 30, move_to(8000, None), answer(200, 20, 20, 8000))
+        };
+    fits(again(first(), 40, 10).ok(60, 70, GET, answer(200, 20, 20, 8000)));
+    assert_eq!(misfit(again(first(), 40, 30)), Misfit::Kept);
+}
+
+#[test]
+fn a_repeated_key_tells_what_an_unknown_call_had_made() {
+    let first = || {
+        Script::new().keyed(0, 10, Some("k"), create(due(9000)), unknown()).ok(
+            20,
+            30,
+            put(due(8000)),
+            answer(200, 20, 20, 8000),
+        )
+    };
+    fits(again(first(), 40, 10));
+    assert_eq!(misfit(again(first(), 40, 25)), Misfit::Kept, "it was made before the put");
+}
+
+#[test]
+fn a_repeated_key_does_not_take_effect_again() {
+    let first = Script::new()
+        .keyed(0, 10, Some("k"), put(due(9000)), Outcome::Ok(answer(201, 10, 10, 9000)))
+        .ok(20, 30, put(due(8000)), answer(200, 20, 20, 8000));
+    let anew = Outcome::Ok(answer(200, 30, 30, 9000));
+    assert_eq!(misfit(first.keyed(40, 50, Some("k"), put(due(9000)), anew)), Misfit::Kept);
+}
+
+#[test]
+fn a_key_is_forgotten_after_four_later_answers() {
+    let mut script =
+        Script::new().keyed(0, 10, Some("k"), put(due(9000)), Outcome::Ok(answer(201, 10, 10, 9000)));
+    for n in 1..=4 {
+        script = script.ok(n * 20, n * 20 + 10, put(due(n)), answer(200, n * 100, n * 100, n));
+    }
+    let anew = Outcome::Ok(answer(200, 999, 999, 9000));
+    fits(script.keyed(200, 210, Some("k"), put(due(9000)), anew));
+}
