@@ -2,18 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use checkers::history::{Event, HistoryWriter, Outcome};
-use checkers::index::{History, HistoryBuilder};
+use checkers::index::History;
 use checkers::specimen::{Falsehood, Specimen, falsify_read};
 use checkers::verdict::{Breach, Verdict};
+use common::history;
 use proptest::prelude::*;
 
-fn history(events: Vec<Event>) -> History {
-    let mut builder = HistoryBuilder::new();
-    for (line, event) in events.into_iter().enumerate() {
-        builder.push(line as u64 + 1, event).unwrap();
-    }
-    builder.finish().unwrap()
-}
+mod common;
 
 fn falsehood() -> impl Strategy<Value = Falsehood> {
     prop_oneof![
@@ -22,6 +17,8 @@ fn falsehood() -> impl Strategy<Value = Falsehood> {
         Just(Falsehood::Time),
         Just(Falsehood::Label),
         Just(Falsehood::Attempts),
+        Just(Falsehood::Payload),
+        Just(Falsehood::State),
     ]
 }
 

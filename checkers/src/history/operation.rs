@@ -202,7 +202,7 @@ pub struct Refusal {
     pub status: u16,
     /// The problem's `code`, e.g. `VERSION_MISMATCH`.
     pub code: String,
-    /// The problem's `version`.
+    /// The problem's `version`. A `VERSION_MISMATCH` without one says that there was no timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// The problem's `timer`.

@@ -187,6 +187,30 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_cut_off_is_named_and_those_before_it_are_read() {
+        let mut writer = HistoryWriter::new(Vec::new());
+        writer.write(&delivery()).unwrap();
+        writer.write(&delivery()).unwrap();
+        let text = writer.into_inner();
+        let mut reader = HistoryReader::new(&text[..text.len() - 5]);
+        assert_eq!(reader.next().unwrap().unwrap(), (1, delivery()));
+        assert!(matches!(reader.next(), Some(Err(ReadError::Event { line: 2, .. }))));
+        assert!(reader.next().is_none());
+    }
+
+    #[test]
+    fn a_token_that_is_no_decimal_string_is_refused() {
+        let mut writer = HistoryWriter::new(Vec::new());
+        writer.write(&delivery()).unwrap();
+        let text = String::from_utf8(writer.into_inner()).unwrap();
+        for wrong in ["18446744073709551615", "\"1e3\"", "\"18446744073709551616\""] {
+            let text = text.replace("\"18446744073709551615\"", wrong);
+            let read: Result<Vec<_>, _> = HistoryReader::new(text.as_bytes()).collect();
+            assert!(matches!(read, Err(ReadError::Event { line: 1, .. })), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_line_without_end_is_refused_at_the_bound() {
         let text = vec![b' '; LINE_BYTES_MAX + 1];
         let read: Result<Vec<_>, _> = HistoryReader::new(text.as_slice()).collect();

@@ -1,7 +1,9 @@
-//! What I4 and I5 share: a definite answer, and the deliveries that it rules out. Deliberately not here: which
-//! operations give such answers.
+//! What I4 and I5 share: a definite answer, and the deliveries that it rules out. An answer is about what the
+//! request took out of force and what came before that, but not about what a purge had erased by then, since the
+//! record of that was gone: the purge itself has answered for it. Deliberately not here: which operations give
+//! such answers.
 
-use crate::history::{Answer, InFlight};
+use crate::history::{Action, Answer, InFlight, Outcome};
 use crate::index::{History, Operation, Received, TimerHistory};
 use crate::verdict::{Breach, Invariant, Violation};
 
@@ -26,8 +28,24 @@ pub(super) fn broken(
     let after = timer.deliveries.iter().filter(|received| {
         received.delivery.at_ns > definite.operation.return_ns
             && received.delivery.generation < definite.below
+            && !may_be_purged(timer, definite.operation, received.delivery.generation)
     });
     after.filter_map(|received| judge(history, timer, invariant, definite, received)).collect()
+}
+
+/// Whether another operation may have erased `generation` before `operation` took effect.
+fn may_be_purged(timer: &TimerHistory, operation: &Operation, generation: u64) -> bool {
+    timer.operations.iter().any(|other| {
+        let erased = match &other.outcome {
+            Outcome::Ok(answer) => generation <= answer.generation,
+            Outcome::Unknown { .. } => true,
+            Outcome::Refused(_) => false,
+        };
+        erased
+            && other.op != operation.op
+            && matches!(other.action, Action::Delete { purge: true, .. })
+            && other.call_ns < operation.return_ns
+    })
 }
 
 fn judge(

@@ -3,11 +3,11 @@
 //!
 //! Computed by joining deliveries with deletes on the generation. Sound because a delivery is held against an
 //! answer only if it was received after the client had that answer, and because generations of one timer grow:
-//! all that are not larger than the cancelled one were out of force. Deliberately not here: deletes whose outcome
-//! is unknown, which promise nothing.
+//! all that are not larger than the cancelled one were out of force. A purge answers for what it erases in the same
+//! words. Deliberately not here: deletes whose outcome is unknown, which promise nothing.
 
 use super::definite::{Definite, broken};
-use crate::history::{Action, State};
+use crate::history::Action;
 use crate::index::History;
 use crate::verdict::{Findings, Invariant};
 
@@ -17,11 +17,10 @@ pub fn check(history: &History) -> Findings {
     let mut findings = Findings::default();
     for timer in history.timers.iter().filter(|timer| !timer.deliveries.is_empty()) {
         for operation in &timer.operations {
-            let (Action::Delete { purge: false, .. }, Some(answer)) = (&operation.action, operation.answer())
-            else {
+            let (Action::Delete { .. }, Some(answer)) = (&operation.action, operation.answer()) else {
                 continue;
             };
-            if answer.state != State::Cancelled {
+            if answer.state.is_pending() {
                 continue;
             }
             let counted = (answer.generation, answer.attempts);

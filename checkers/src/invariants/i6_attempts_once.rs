@@ -53,7 +53,7 @@ pub fn check(history: &History) -> Findings {
 }
 
 /// The log index in a token.
-const fn index_of(token: u64) -> u64 {
+pub(super) const fn index_of(token: u64) -> u64 {
     (token >> NUMBER_BITS) & INDEX_MASK
 }
 

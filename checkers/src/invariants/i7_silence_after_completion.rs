@@ -1,11 +1,14 @@
 //! I7: once a client has read that a generation is delivered or dead, no attempt of it is received any more, but
-//! for zombies: attempts of an older session, with a lower token than one that was received before.
+//! for zombies: attempts with a lower token than one that was received before, or of an older session than the one
+//! in which it was over. The second kind needs no earlier reception, because nothing of a session arrives as long
+//! as its receiver refuses connections.
 //!
 //! Computed from the earliest return of a read that shows the completion. Sound because the completion was in
 //! force before that return, so whoever sends afterwards from the replicated state knows of it; what was sent
 //! before may lie in the network for `transitSlackMs`. Deliberately not here: cancels (I4), and completions that
 //! nobody has seen.
 
+use super::i6_attempts_once::index_of;
 use crate::history::State;
 use crate::index::{History, Operation, Received, TimerHistory};
 use crate::verdict::{Breach, Findings, Invariant, Violation};
@@ -42,7 +45,20 @@ fn is_after(history: &History, timer: &TimerHistory, read: &Operation, received:
     }
     let before = timer.deliveries.iter().take_while(|other| other.delivery.at_ns < at_ns);
     let newest = before.map(|other| other.delivery.token).max();
-    newest.is_none_or(|newest| received.delivery.token > newest)
+    let is_newest = newest.is_none_or(|newest| received.delivery.token > newest);
+    is_newest && !is_of_older_session(history, timer, read, received)
+}
+
+/// Whether a session later than that of `received` had begun before `read` was answered.
+fn is_of_older_session(
+    history: &History,
+    timer: &TimerHistory,
+    read: &Operation,
+    received: &Received,
+) -> bool {
+    let Some(shard) = timer.shard else { return false };
+    let mut later = history.timeline.sessions_between(shard, index_of(received.delivery.token), u64::MAX);
+    later.any(|session| session.at_ns <= read.return_ns)
 }
 
 fn violation(timer: &TimerHistory, read: &Operation, received: &Received) -> Violation {

@@ -6,9 +6,12 @@
 //! sooner than the shortest wait after the first reception of the one before, since an outcome can't be older than
 //! its request. In calm, with one delivery and an answer: counted from the answer, with `Retry-After`, and no
 //! attempt at all follows an answer that ends the timer. A fault of clocks allows twice the offset, the difference
-//! of two leaders' clocks. Attempts that nobody received are not missed: the waits are added up. Deliberately not
-//! here: generations whose policy is not known, and retries that never come (I2).
+//! of two leaders' clocks. Attempts that nobody received are not missed: the waits are added up. What is received of
+//! an older session after the next has begun is a zombie, and no wait counts from it: the new leader may have made
+//! that attempt before, and nobody received it. Deliberately not here: generations whose policy is not known, and
+//! retries that never come (I2).
 
+use super::i6_attempts_once::index_of;
 use crate::history::{RetryPolicy, State};
 use crate::index::{Generation, History, Operation, Received, TimerHistory};
 use crate::verdict::{Breach, Findings, Invariant, Violation};
@@ -82,6 +85,10 @@ impl Case<'_> {
                 // The earliest of one attempt counts.
                 continue;
             }
+            before = Some(received);
+            if self.is_zombie(previous, received) {
+                continue;
+            }
             let calm = a.attempt + 1 == b.attempt && self.was_heard(previous, place);
             if calm && self.ends_it(previous) {
                 let sentence = format!(
@@ -98,8 +105,15 @@ impl Case<'_> {
                 let lines = [previous.line, received.line];
                 violations.push(self.violation(Breach::RetriedTooSoon, lines, &sentence));
             }
-            before = Some(received);
         }
+    }
+
+    /// Whether `previous` was received after the session of `next`, or one before that, had begun without it.
+    fn is_zombie(&self, previous: &Received, next: &Received) -> bool {
+        let Some(shard) = self.timer.shard else { return false };
+        let (above, up_to) = (index_of(previous.delivery.token), index_of(next.delivery.token));
+        let mut between = self.history.timeline.sessions_between(shard, above, up_to);
+        between.any(|session| session.at_ns <= previous.delivery.at_ns)
     }
 
     /// Whether the sender certainly got the answer: one delivery of the attempt, answered, and no fault while the

@@ -54,6 +54,7 @@ pub(super) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kept {
     pub(super) key: u16,
+    status: u16,
     generation: Number,
     version: Number,
     states: States,
@@ -104,6 +105,11 @@ impl States {
         Self(self.0 | other.0)
     }
 
+    /// Whether it may be over.
+    pub(super) const fn may_have_ended(self) -> bool {
+        self.0 & !Self::PENDING.0 != 0
+    }
+
     /// Whether the service may still change it by itself.
     pub(super) const fn may_advance(self) -> bool {
         self.meets(Self::PENDING)
@@ -148,6 +154,9 @@ impl Record {
 impl Register {
     /// Takes what a read of the timer shows.
     pub(super) fn observe(&mut self, answer: &Answer) -> Result<(), Misfit> {
+        if answer.version < answer.generation {
+            return Err(Misfit::OlderVersion);
+        }
         self.learn_generation(answer.generation)?;
         let reach = self.reach(answer.version)?;
         let record = self.record.as_mut().ok_or(Misfit::Absent)?;
@@ -248,9 +257,9 @@ impl Register {
         }
     }
 
-    /// Keeps the answer of the command that has just changed the record, for `key` if it was used again.
+    /// Keeps the answer of the command that has just changed the record, with `status`, for `key` if it was used again.
     /// Commands without such a key push older answers out as well: the server names every request.
-    pub(super) fn keep(&mut self, key: Option<u16>) {
+    pub(super) fn keep(&mut self, key: Option<u16>, status: u16) {
         let version = self.record.as_ref().map(|record| record.version);
         for kept in &mut self.kept {
             kept.newer += 1;
@@ -261,11 +270,11 @@ impl Register {
         self.kept.retain(|kept| kept.newer < KEPT_ANSWERS_MAX);
         if let (Some(key), Some(record)) = (key, &self.record) {
             let Record { generation, version, states, .. } = *record;
-            self.kept.push(Kept { key, generation, version, states, below: u64::MAX, newer: 0 });
+            self.kept.push(Kept { key, status, generation, version, states, below: u64::MAX, newer: 0 });
         }
     }
 
-    /// Takes `answer` as the kept answer of `key`, given again.
+    /// Takes `answer` as the kept answer of `key`, given again and marked as such.
     pub(super) fn give_again(&mut self, key: u16, answer: &Answer) -> Result<(), Misfit> {
         let find = |register: &Self| register.kept.iter().find(|kept| kept.key == key).cloned();
         let kept = find(self).ok_or(Misfit::Kept)?;
@@ -273,7 +282,8 @@ impl Register {
         // What was learnt of the generation may be the version too.
         let kept = find(self).ok_or(Misfit::Kept)?;
         self.learn_kept(kept.version, answer.version, kept.below)?;
-        if kept.states.has(answer.state) { Ok(()) } else { Err(Misfit::Kept) }
+        let same = kept.states.has(answer.state) && kept.status == answer.status;
+        if same && answer.replayed { Ok(()) } else { Err(Misfit::Kept) }
     }
 
     /// Takes that `number`, which is kept, is `told`; it is smaller than `below`.

@@ -98,7 +98,7 @@ fn create(register: &mut Register, at: u16, op: &Op<'_>, definition: &Definition
     let exists = register.record.as_ref().is_some_and(Record::is_in_force);
     match op.result {
         OpResult::Refused(Reason::Mismatch, refusal) if exists => {
-            refusal.version.map_or(Ok(()), |version| register.at_version(version))
+            refusal.version.map_or(Err(Misfit::Refusal), |version| register.at_version(version))
         }
         OpResult::Refused(..) => Err(Misfit::Refusal),
         OpResult::Done(_) if exists => Err(Misfit::Present),
@@ -214,7 +214,11 @@ fn purge(register: &mut Register, result: OpResult<'_>, if_match: Option<u64>) -
             return Err(Misfit::NotFinished);
         }
     }
-    // An unknown one may have met a timer that had ended by itself: any that exists can be gone.
+    let record = register.record.as_ref().ok_or(Misfit::Absent)?;
+    // An unknown one may have met a timer that had ended by itself, unless it asked for a version that was pending.
+    if if_match.is_some() && !record.states.may_have_ended() {
+        return Err(no_effect_or(result, Misfit::NotFinished));
+    }
     register.record = None;
     register.kept.clear();
     Ok(())
@@ -245,16 +249,13 @@ fn require(register: &mut Register, if_match: Option<u64>) -> Result<(), Misfit>
 
 /// That the version was not `wanted` but `told`.
 fn mismatch(register: &mut Register, wanted: u64, told: Option<u64>) -> Result<(), Misfit> {
-    let record = register.record.as_ref();
-    match (record.map(|record| (record.version, record.states)), told) {
+    match (register.record.as_ref(), told) {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(Misfit::Absent),
+        // No version is told only where there is none.
+        (Some(_), None) => Err(Misfit::Refusal),
         (Some(_), Some(told)) if told == wanted => Err(Misfit::Refusal),
         (Some(_), Some(told)) => register.at_version(told),
-        (Some((Number::Is(version), states)), None) if version == wanted && !states.may_advance() => {
-            Err(Misfit::Refusal)
-        }
-        (Some(_), None) => Ok(()),
     }
 }
 
@@ -288,9 +289,10 @@ fn renew(
     fingerprint: Option<u16>,
 ) -> Result<(), Misfit> {
     let exists = register.record.as_ref().is_some_and(Record::is_in_force);
+    let status = if exists { 200 } else { 201 };
     let number = match op.result {
         OpResult::Done(answer) => {
-            if answer.status != if exists { 200 } else { 201 } {
+            if answer.status != status {
                 return Err(Misfit::Status);
             }
             if answer.generation != answer.version || answer.version <= register.floor {
@@ -322,7 +324,7 @@ fn renew(
         register.floor = answer.version;
     }
     register.record = Some(record);
-    register.keep(op.key);
+    register.keep(op.key, status);
     Ok(())
 }
 
@@ -380,6 +382,6 @@ fn change(register: &mut Register, at: u16, op: &Op<'_>, exactly: bool, into: St
             record.attempts_exact &= exactly;
         }
     }
-    register.keep(op.key);
+    register.keep(op.key, 200);
     Ok(())
 }

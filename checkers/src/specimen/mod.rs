@@ -12,7 +12,7 @@ use service::{Request, Service};
 
 use crate::history::{
     Action, Answer, Call, Definition, Event, Health, Leader, Outcome, Patch, PhaseChange, PhaseName, Probe,
-    RetryPolicy, Return, Run,
+    RetryPolicy, Return, Run, State,
 };
 
 /// A millisecond in nanoseconds.
@@ -285,6 +285,9 @@ pub fn falsify_read(events: &mut [Event], which: usize, how: Falsehood) -> bool 
         Falsehood::Time => answer.execute_at_ms += 1,
         Falsehood::Label => answer.label += 100,
         Falsehood::Attempts => answer.attempts += 1,
+        Falsehood::Payload => answer.payload = Some(answer.payload.unwrap_or(0) + 100),
+        Falsehood::State if answer.state == State::Dead => answer.state = State::Delivered,
+        Falsehood::State => answer.state = State::Dead,
     }
     true
 }
@@ -302,4 +305,8 @@ pub enum Falsehood {
     Label,
     /// One attempt more.
     Attempts,
+    /// A payload that no timer of a specimen has; one that had ended may have shown none.
+    Payload,
+    /// Another state.
+    State,
 }

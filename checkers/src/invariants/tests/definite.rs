@@ -192,3 +192,34 @@ fn a_completion_shown_inside_a_refusal_counts_and_one_given_again_does_not() {
         created().ok(150, 160, put(due(100)), again).delivery(161, 10, 2, token(30, 1), status(200));
     assert!(after_completion(replayed).is_empty());
 }
+
+#[test]
+fn a_zombie_whose_receiver_had_refused_the_new_leader_may_arrive_after_completion() {
+    let dead = |opened| {
+        created().leader(0, 5, 1).leader(opened, 20, 2).ok(
+            150,
+            160,
+            GET,
+            after(answer(200, 10, 30, 100), State::Dead, 3),
+        )
+    };
+    let late = |opened, token| dead(opened).delivery(300, 10, 1, token, status(200));
+    assert!(after_completion(late(120, token(10, 1))).is_empty());
+    let of_the_new = late(120, token(21, 1));
+    assert_eq!(after_completion(of_the_new), [Breach::AfterCompletion]);
+    let one_session = late(161, token(10, 1));
+    assert_eq!(
+        after_completion(one_session),
+        [Breach::AfterCompletion],
+        "it was over before the other began"
+    );
+}
+
+#[test]
+fn a_clean_answer_that_is_given_again_promises_the_same() {
+    let again = created()
+        .op(150, 160, delete(None), unknown())
+        .ok(200, 210, delete(None), Answer { replayed: true, ..cancelled(0) })
+        .delivery(211, 10, 1, token(10, 1), status(200));
+    assert_eq!(broken(again), [Breach::AfterCleanAnswer]);
+}

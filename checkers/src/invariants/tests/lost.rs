@@ -192,3 +192,52 @@ fn a_timer_whose_shard_nobody_knows_is_left_to_others() {
     let history: History = Script::new().delivery(100, 10, 1, 1, status(200)).history();
     assert_eq!(i2_nothing_lost::check(&history), Findings::default());
 }
+
+#[test]
+fn a_retry_that_was_asked_for_later_is_due_later() {
+    let asked = Reply::Status { status: 503, retry_after_s: Some(8) };
+    // Due 8 s after a time-out: 10,110; the bound is 5 s.
+    let until = |end| {
+        Script::new()
+            .ok(0, 10, create(due(100)), answer(201, 10, 10, 100))
+            .delivery(110, 10, 1, token(10, 1), asked)
+            .phase(end, PhaseName::Final)
+    };
+    let found_at = |end| (found(until(end)).violations.len(), found(until(end)).doubts.len());
+    assert_eq!(found_at(15_110), (0, 1));
+    assert_eq!(found_at(15_111), (1, 0));
+}
+
+#[test]
+fn a_retry_is_missed_that_would_come_within_the_longest_duration() {
+    // Planned for at most 110 + 2000 + 1000 ms.
+    let with = |most| {
+        acknowledged().with_run(|run| run.retry.max_duration_ms = most).delivery(
+            110,
+            10,
+            1,
+            token(10, 1),
+            status(500),
+        )
+    };
+    kept(with(3000));
+    broken(with(3001), Breach::NeverRetried);
+}
+
+#[test]
+fn the_end_of_another_generation_does_not_excuse_this_one() {
+    let next = acknowledged().ok(9000, 9010, put(due(90_000)), answer(200, 20, 20, 90_000)).ok(
+        9100,
+        9110,
+        Action::Get,
+        after(answer(200, 20, 30, 90_000), State::Dead, 3),
+    );
+    broken(next.delivery(9050, 20, 1, token(20, 1), status(200)), Breach::Lost);
+    let again = acknowledged().op(
+        50,
+        60,
+        delete(Some(10)),
+        refused(409, "TIMER_FINISHED", None, Some(after(answer(409, 10, 20, 100), State::Dead, 3))),
+    );
+    kept(again.fault(20, 900, "partition", None));
+}

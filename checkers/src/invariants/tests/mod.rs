@@ -3,6 +3,7 @@
 mod definite;
 mod ghosts;
 mod lost;
+mod purged;
 mod retries;
 mod sessions;
 mod whole;

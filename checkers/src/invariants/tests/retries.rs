@@ -166,3 +166,16 @@ fn a_definitions_own_policy_counts_and_without_any_nothing_is_judged() {
     let either = attempt(attempt(either, 100, 1, status(500)), 1200, 2, status(200));
     assert!(broken(either).is_empty());
 }
+
+#[test]
+fn no_wait_counts_from_a_zombie_and_each_counts_from_the_leader_before() {
+    let second_by_new = |opened| {
+        created()
+            .leader(0, 5, 1)
+            .leader(opened, 12, 2)
+            .delivery(500, 10, 1, token(11, 1), status(500))
+            .delivery(1300, 10, 2, token(12, 1), status(200))
+    };
+    assert!(broken(second_by_new(400)).is_empty(), "the new one's first attempt met a closed port");
+    assert_eq!(broken(second_by_new(600)), [Breach::RetriedTooSoon], "a new leader keeps to the wait");
+}

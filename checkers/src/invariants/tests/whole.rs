@@ -214,3 +214,21 @@ fn a_timer_with_too_many_operations_is_a_doubt() {
     let found = i1_linearizable::check(&script.history());
     assert_eq!((found.violations.len(), found.doubts.len()), (0, 1));
 }
+
+#[test]
+fn a_fault_while_the_shard_was_unable_starts_no_recovery_of_its_own() {
+    let down = || begun().health(1000, false).fault(2000, 2500, "kill", None);
+    assert_eq!(recovery(write(down().health(9000, true), 9001, 9010)), Findings::default());
+    let before_any = Script::new().fault(0, 1, "kill", None);
+    let mut unhealthy = before_any;
+    unhealthy.events.retain(|event| !matches!(event, Event::Health(_)));
+    assert_eq!(recovery(unhealthy), Findings::default());
+}
+
+#[test]
+fn a_shard_that_fell_before_the_bound_but_after_its_first_write_did_recover() {
+    let healed = begun().health(1000, false).health(5000, true).health(6000, false);
+    let history = write(healed, 5001, 5500).phase(60_000, PhaseName::Final).history();
+    let written: Vec<_> = i12_recovery::recoveries(&history).iter().map(|one| one.written_ns).collect();
+    assert!(written.contains(&Some(5_500_000_000)), "{written:?}");
+}

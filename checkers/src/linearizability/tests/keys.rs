@@ -56,3 +56,26 @@ fn a_key_is_forgotten_after_four_later_answers() {
     let anew = Outcome::Ok(answer(200, 999, 999, 9000));
     fits(script.keyed(200, 210, Some("k"), put(due(9000)), anew));
 }
+
+#[test]
+fn an_answer_that_is_given_again_says_so_and_has_the_status_of_the_first() {
+    let first =
+        || Script::new().keyed(0, 10, Some("k"), create(due(9000)), Outcome::Ok(answer(201, 10, 10, 9000)));
+    let second = |told| first().keyed(20, 30, Some("k"), create(due(9000)), Outcome::Ok(told));
+    fits(second(Answer { replayed: true, ..answer(201, 10, 10, 9000) }));
+    assert_eq!(misfit(second(answer(201, 10, 10, 9000))), Misfit::Kept);
+    assert_eq!(misfit(second(Answer { replayed: true, ..answer(200, 10, 10, 9000) })), Misfit::Kept);
+}
+
+#[test]
+fn an_unknown_call_keeps_the_status_of_what_it_did() {
+    let tried = |status| {
+        let told = Answer { replayed: true, ..answer(status, 20, 20, 9000) };
+        Script::new()
+            .ok(0, 10, create(due(8000)), answer(201, 10, 10, 8000))
+            .keyed(20, 30, Some("k"), put(due(9000)), unknown())
+            .keyed(40, 50, Some("k"), put(due(9000)), Outcome::Ok(told))
+    };
+    fits(tried(200));
+    assert_eq!(misfit(tried(201)), Misfit::Kept, "whichever of the two did it, it was no create");
+}

@@ -225,6 +225,33 @@ fn a_refused_compare_and_set_whose_version_was_in_force_is_caught() {
     assert_eq!(misfit(refused), Misfit::Refusal);
     let named = created().op(20, 30, move_to(8000, Some(10)), mismatch(Some(10)));
     assert_eq!(misfit(named), Misfit::Refusal);
+    let other = created().op(20, 30, move_to(8000, Some(9)), mismatch(Some(11)));
+    assert_eq!(misfit(other.ok(40, 50, GET, answer(200, 10, 10, 9000))), Misfit::OlderVersion);
+}
+
+#[test]
+fn a_mismatch_without_a_version_says_that_there_is_no_timer() {
+    let on = |version| Action::Put { definition: due(8000), if_match: Some(version) };
+    fits(Script::new().op(0, 10, on(9), mismatch(None)));
+    assert_eq!(misfit(created().op(20, 30, on(9), mismatch(None))), Misfit::Refusal);
+    assert_eq!(misfit(created().op(20, 30, create(due(8000)), mismatch(None))), Misfit::Refusal);
+    assert_eq!(misfit(Script::new().op(0, 10, on(9), mismatch(Some(8)))), Misfit::Absent);
+}
+
+#[test]
+fn an_unknown_purge_of_a_version_that_was_pending_erases_nothing() {
+    let purge = |if_match| Action::Delete { if_match: Some(if_match), purge: true };
+    let tried = |version| created().op(9100, 9110, purge(version), unknown());
+    assert_eq!(misfit(tried(10).op(9200, 9210, GET, absent())), Misfit::Present);
+    fits(tried(20).op(9200, 9210, GET, absent()));
+}
+
+#[test]
+fn a_version_below_its_generation_is_caught() {
+    // A refusal tells version 20 of a put that nobody was answered, and the read a generation above that.
+    let told =
+        Script::new().op(0, 10, put(due(9000)), unknown()).op(20, 30, create(due(9000)), mismatch(Some(20)));
+    assert_eq!(misfit(told.ok(40, 50, GET, answer(200, 30, 20, 9000))), Misfit::OlderVersion);
 }
 
 #[test]
@@ -250,6 +277,10 @@ fn numbers_that_are_used_again_or_go_back_are_caught() {
     assert_eq!(misfit(again), Misfit::NotNew);
     let apart = Script::new().ok(0, 10, create(due(9000)), answer(201, 10, 11, 9000));
     assert_eq!(misfit(apart), Misfit::NotNew);
+    let unchanged = created().ok(20, 30, delete(None), after(answer(200, 10, 10, 9000), State::Cancelled, 0));
+    assert_eq!(misfit(unchanged), Misfit::NotNew);
+    let replaced = created().ok(20, 30, put(due(8000)), answer(200, 10, 10, 8000));
+    assert_eq!(misfit(replaced), Misfit::NotNew);
 }
 
 #[test]
@@ -276,6 +307,13 @@ fn a_change_that_nobody_made_is_caught() {
     assert_eq!(misfit(version_only), Misfit::State, "an attempt is counted with each");
     let attempts_only = created().ok(20, 30, GET, after(answer(200, 10, 10, 9000), State::Scheduled, 1));
     assert_eq!(misfit(attempts_only), Misfit::State);
+    let woken = created().ok(20, 30, delete(None), after(answer(200, 10, 20, 9000), State::Cancelled, 0)).ok(
+        40,
+        50,
+        GET,
+        after(answer(200, 10, 30, 9000), State::Dead, 3),
+    );
+    assert_eq!(misfit(woken), Misfit::ChangedByNobody);
     let skipped = created().ok(20, 30, GET, after(answer(200, 10, 20, 9000), State::Skipped, 0));
     assert_eq!(misfit(skipped), Misfit::State);
     let mut labelled = answer(200, 10, 10, 9000);
