@@ -83,6 +83,7 @@ impl From<&Put> for wire::Put {
             mode: put.mode.number(),
             precondition: precondition_to_wire(&put.precondition),
             fence: fence_to_wire(put.fence),
+            delay_ms: put.delay.map(|delay| delay.0),
         }
     }
 }
@@ -99,6 +100,7 @@ impl TryFrom<wire::Put> for Put {
             mode: known(wire.mode, MESSAGE, "mode")?,
             precondition: precondition_from_wire(wire.precondition),
             fence: fence_from_wire(wire.fence),
+            delay: wire.delay_ms.map(Span),
         })
     }
 }
@@ -122,6 +124,7 @@ impl From<&Patch> for wire::Patch {
             labels: patch.labels.iter().map(|(name, value)| change(name, value)).collect(),
             precondition: precondition_to_wire(&patch.precondition),
             fence: fence_to_wire(patch.fence),
+            delay_ms: patch.delay.map(|delay| delay.0),
         }
     }
 }
@@ -135,6 +138,7 @@ impl TryFrom<wire::Patch> for Patch {
         Ok(Self {
             key: TimerKey::new(wire.group, wire.id),
             execute_at: wire.execute_at_ms.map(Millis),
+            delay: wire.delay_ms.map(Span),
             url: wire.url,
             method: known_or_none(wire.method, MESSAGE, "method")?,
             headers: wire.headers.into_iter().map(change).collect(),

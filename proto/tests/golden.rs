@@ -110,6 +110,7 @@ fn put() -> Put {
     Put {
         key: key(),
         definition: definition(),
+        delay: None,
         fingerprint: fingerprint(0x10),
         mode: PutMode::CreateOnly,
         precondition: precondition(),
@@ -130,6 +131,7 @@ fn patch() -> Patch {
     Patch {
         key: key(),
         execute_at: Some(Millis(61)),
+        delay: None,
         url: Some("http://other/".into()),
         method: Some(Method::Get),
         headers: vec![("x-a".into(), Some("3".into())), ("x-b".into(), None)],
@@ -187,6 +189,8 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("hand_over", Command::HandOver(HandOver { session: 82, attempts: vec![open_attempt(52)] })),
         ("advance_cursor", Command::AdvanceCursor(AdvanceCursor { session: 83, to: Millis(84) })),
         ("expire", Command::Expire(Expire { timers: vec![(key(), Sequence(85))] })),
+        ("put_after_a_delay", Command::Put(Box::new(Put { delay: Some(Span(64)), ..put() }))),
+        ("patch_to_a_delay", Command::Patch(Box::new(Patch { delay: Some(Span(63)), ..patch() }))),
     ]
 }
 

@@ -134,6 +134,7 @@ fn the_cost_of_a_create_is_measured() {
             late: LatePolicy::Fire,
             labels: [].into(),
         },
+        delay: None,
         fingerprint: Fingerprint([1; 16]),
         mode: PutMode::CreateOrReplace,
         precondition: Precondition::default(),

@@ -5,6 +5,7 @@
 
 pub mod engine;
 mod error;
+mod health;
 pub mod keys;
 pub mod limits;
 pub mod log;
@@ -16,5 +17,6 @@ mod tests;
 pub mod type_config;
 
 pub use error::StoreError;
+pub use health::Health;
 pub use stores::{ShardStores, StoreOptions, Stores};
 pub use type_config::{EntryData, EntryReply, PeerNode, TypeConfig};

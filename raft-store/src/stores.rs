@@ -17,9 +17,10 @@ use crate::engine::memory::{MemoryDisk, Role};
 #[cfg(feature = "rocksdb")]
 use crate::engine::rocks::{RocksEngine, RocksLimits};
 use crate::error::StoreError;
+use crate::health::Health;
 use crate::limits::SHARDS_MAX;
 use crate::log::mark::MarkFile;
-use crate::log::{self, Health, LogDb, LogStatus, ShardLog};
+use crate::log::{self, LogDb, LogStatus, ShardLog};
 use crate::state_machine::{DurableLog, state_is_blank};
 use crate::state_machine::{NoticeSink, Persisted, ShardStateMachine, StateDb, StateReader};
 
@@ -104,7 +105,7 @@ impl Stores {
         parts.check_complete()?;
         let tail_bytes_max = options.log_cache_bytes_max / usize::from(shards);
         let log = log::open(parts.log, parts.mark, shards, tail_bytes_max)?;
-        let state = StateDb::open(parts.state, shards, options.cluster_id.clone())?;
+        let state = StateDb::open(parts.state, shards, options.cluster_id.clone(), log.latch().clone())?;
         for shard in (0..shards).map(ShardId) {
             let purged = log.status(shard).purged.map_or(0, |id| id.index());
             let applied = state.reader(shard).applied().map_or(0, |id| id.index());
@@ -148,7 +149,7 @@ impl Stores {
         self.log.status(shard)
     }
 
-    /// Tells when the log fails.
+    /// Tells when the log or the state fails.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.log.health()

@@ -112,6 +112,7 @@ pub(crate) fn put(id: &str, at: u64) -> Put {
     Put {
         key: key(id),
         definition: definition(at),
+        delay: None,
         fingerprint: Fingerprint(u128::from(at).to_be_bytes()),
         mode: PutMode::CreateOrReplace,
         precondition: Precondition::default(),
@@ -123,6 +124,7 @@ pub(crate) fn patch(id: &str) -> Patch {
     Patch {
         key: key(id),
         execute_at: None,
+        delay: None,
         url: None,
         method: None,
         headers: Vec::new(),

@@ -132,6 +132,7 @@ impl Machine {
                 let put = Put {
                     key: key(id),
                     definition: definition(def),
+                    delay: None,
                     fingerprint: Fingerprint([def; 16]),
                     mode: if create_only { PutMode::CreateOnly } else { PutMode::CreateOrReplace },
                     precondition,
@@ -144,6 +145,7 @@ impl Machine {
                 let patch = Patch {
                     key: key(id),
                     execute_at: (change == Change::Time).then_some(Millis(TIMES[2] + 1)),
+                    delay: None,
                     url: None,
                     method: (change == Change::Method).then_some(Method::Get),
                     headers: Vec::new(),

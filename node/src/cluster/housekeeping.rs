@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use raft_store::StoreOptions;
-use raft_store::log::Health;
+use raft_store::{Health, StoreOptions};
 use timer_core::command::{Command, Envelope, Expire};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -15,6 +14,7 @@ use super::node::{Node, Running};
 use crate::config::settings::Settings;
 use crate::disk_room;
 use crate::identity::ClusterIdentity;
+use crate::peer::codec::LogId;
 use crate::shard::host::ShardHost;
 
 /// How often the flush, retention and gauges are looked at.
@@ -53,7 +53,7 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
         }
         if let Health::Failed(reason) = &*health.borrow_and_update() {
             // A sync that failed may have lost what it was for; to try again would hide it.
-            node.fatal.send_replace(Some(format!("the log can't be written: {reason}")));
+            node.fatal.send_replace(Some(reason.clone()));
             return;
         }
         if let Some(reason) = lost_log(&running) {
@@ -186,8 +186,8 @@ fn gauges(node: &Node, running: &Running) {
                 *sum += count;
             }
         }
-        let leader = host.raft().and_then(|raft| raft.metrics().borrow_watched().current_leader);
-        headless += u64::from(leader.is_none());
+        headless += u64::from(host.leader().is_none());
+        log_indexes(node, host);
     }
     node.metrics.shards(led, headless);
     node.metrics.timers_by_state(&counts);
@@ -197,6 +197,14 @@ fn gauges(node: &Node, running: &Running) {
     node.metrics.peers_connected(connected);
     let worst = running.clocks.offsets().into_values().max_by_key(|offset| offset.abs()).unwrap_or(0);
     node.metrics.clock_offset(worst);
+}
+
+fn log_indexes(node: &Node, host: &ShardHost) {
+    let Some(raft) = host.raft() else { return };
+    let metrics = raft.metrics().borrow_watched().clone();
+    let index = |log_id: Option<LogId>| log_id.map_or(0, |id| id.index);
+    let (applied, purged) = (index(metrics.last_applied), index(metrics.purged));
+    node.metrics.log_indexes(host.shard, metrics.last_log_index.unwrap_or(0), applied, purged);
 }
 
 /// Attempts of this node that are under way.

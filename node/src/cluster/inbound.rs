@@ -47,13 +47,20 @@ impl Inbound for Node {
     }
 
     fn hello(&self, theirs: &Hello) -> Result<Hello, Refusal> {
+        // Nobody is at fault then, and every peer tries again at once: not worth a line.
         let not_yet = || Refusal { reason: STARTING.to_owned(), lost_log: false };
         let running = self.running().ok_or_else(not_yet)?;
-        running.check_hello(theirs).map_err(|reason| Refusal { reason, lost_log: false })?;
-        if let Some(reason) = running.lost_log(theirs) {
-            return Err(Refusal { reason, lost_log: true });
+        let refuse = |reason: String, lost_log| {
+            tracing::warn!(peer = theirs.node_name, reason, "refused a peer");
+            Err(Refusal { reason, lost_log })
+        };
+        if let Err(reason) = running.check_hello(theirs) {
+            return refuse(reason, false);
         }
-        Ok(running.hello(theirs.lane()))
+        match running.lost_log(theirs) {
+            Some(reason) => refuse(reason, true),
+            None => Ok(running.hello(theirs.lane())),
+        }
     }
 
     fn raft(&self, shard: u16) -> Result<Raft, String> {

@@ -238,7 +238,7 @@ pub const KEYS: &[Key] = &[
         Kind::Addresses,
         "Addresses that callbacks may go to although loopback, private, \
         link-local, CGNAT, multicast and metadata addresses are blocked: \"loopback\", \"private\", IP \
-        addresses, CIDR blocks.",
+        addresses, CIDR blocks, host names. A metadata service in a block needs an entry of its own.",
     ),
     number(
         "delivery.concurrency_max",

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::settings::Peer;
+use crate::delivery::AddressPolicy;
 
 /// A checked value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +84,8 @@ impl Kind {
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "),
             Self::Addresses => {
-                "a list of \"loopback\", \"private\", IP addresses or CIDR blocks, like [\"10.1.0.0/16\"]"
+                "a list of \"loopback\", \"private\", IP addresses, CIDR blocks whose bits after the prefix are zero, \
+                 and host names, like [\"10.1.0.0/16\", \"hooks.internal\"]"
                     .into()
             }
             Self::Peers => {
@@ -142,7 +144,11 @@ impl Kind {
 
     fn read_list(self, texts: Vec<String>) -> Result<Value, String> {
         let fits = |text: &String| {
-            if self == Self::Peers { Peer::parse(text).is_some() } else { address_rule_fits(text) }
+            if self == Self::Peers {
+                Peer::parse(text).is_some()
+            } else {
+                AddressPolicy::from_settings(std::slice::from_ref(text)).is_ok()
+            }
         };
         match texts.iter().find(|text| !fits(text)) {
             Some(bad) => Err(format!("{bad:?} in the list")),
@@ -187,20 +193,4 @@ fn url_fits(text: &str) -> bool {
             && url.password().is_none()
             && url.port() != Some(0)
     })
-}
-
-fn address_rule_fits(text: &str) -> bool {
-    use std::net::IpAddr;
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    match (address.parse::<IpAddr>(), bits) {
-        (Err(_), _) => matches!(text, "loopback" | "private"),
-        (Ok(_), None) => true,
-        (Ok(ip), Some(bits)) => {
-            let bits_max = if ip.is_ipv4() { 32 } else { 128 };
-            bits.bytes().all(|b| b.is_ascii_digit()) && bits.parse::<u32>().is_ok_and(|b| b <= bits_max)
-        }
-    }
 }

@@ -39,8 +39,8 @@ pub(super) struct Blocked {
 
 impl AddressPolicy {
     /// Public addresses only, and what `allow` lists: `loopback`, `private` (RFC 1918 and IPv6 unique local
-    /// addresses, without metadata services), IP addresses, CIDR blocks, and host names whose addresses are
-    /// not judged at all.
+    /// addresses, without metadata services), IP addresses, CIDR blocks (without the metadata services in them), and
+    /// host names whose addresses are not judged at all.
     ///
     /// # Errors
     /// The first entry that is none of these.
@@ -71,9 +71,16 @@ impl AddressPolicy {
         self.0.hosts.iter().any(|name| name == host)
     }
 
+    /// Whether `delivery.allow` lists the address. A metadata service hands out credentials, so it needs an entry
+    /// of its own: whoever opens `0.0.0.0/0` does not think of it.
+    fn lists(&self, address: IpAddr) -> bool {
+        let metadata = ranges::leads_to_metadata(address);
+        self.0.blocks.iter().any(|block| block.contains(address) && (!metadata || block.is_one_address()))
+    }
+
     /// Checks an address. One that stands for another (see [`ranges::embedded`]) is judged by that one.
     pub(super) fn check(&self, address: IpAddr) -> Result<(), Blocked> {
-        if self.0.blocks.iter().any(|block| block.contains(address)) {
+        if self.lists(address) {
             return Ok(());
         }
         if let IpAddr::V6(v6) = address
@@ -151,6 +158,21 @@ mod tests {
         }
         assert!(policy.trusts_host("hooks.internal"));
         assert!(!policy.trusts_host("internal"));
+    }
+
+    #[test]
+    fn a_block_does_not_open_the_metadata_services_in_it_and_an_entry_of_their_own_does() {
+        let all = strict(&["0.0.0.0/0", "::/0"]);
+        for good in ["10.0.0.1", "169.254.0.1", "fd12::1", "::ffff:127.0.0.1", "2002:a00:1::"] {
+            assert!(allows(&all, good), "{good}");
+        }
+        for bad in ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254"] {
+            assert!(!allows(&all, bad), "{bad}");
+        }
+        let named = strict(&["169.254.169.254/32", "fd00:ec2::254"]);
+        for good in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
+            assert!(allows(&named, good), "{good}");
+        }
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Cidr {
     pub(super) fn contains(self, address: IpAddr) -> bool {
         bits(address) & self.mask == self.network
     }
+
+    /// Whether it is a single address.
+    pub(super) fn is_one_address(self) -> bool {
+        self.mask == u128::MAX
+    }
 }
 
 impl FromStr for Cidr {
@@ -140,6 +145,12 @@ const BLOCKS: &[(Cidr, Kind)] = &[
 /// What kind of address `address` itself is; see [`embedded`] for those that stand for another.
 pub(super) fn kind(address: IpAddr) -> Kind {
     BLOCKS.iter().find(|(block, _)| block.contains(address)).map_or(Special("reserved"), |(_, kind)| *kind)
+}
+
+/// Whether `address`, or one that it stands for, is a metadata service's.
+pub(super) fn leads_to_metadata(address: IpAddr) -> bool {
+    let meant = if let IpAddr::V6(v6) = address { embedded(v6) } else { None };
+    kind(address) == Metadata || meant.into_iter().flatten().any(|v4| kind(v4.into()) == Metadata)
 }
 
 /// The IPv4 addresses that a router or the system would go to instead of this IPv6 address: IPv4-mapped,

@@ -90,15 +90,15 @@ impl RaftNetworkFactory<C> for NetworkFactory {
     type Network = Network;
 
     async fn new_client(&mut self, target: u64, _node: &PeerNode) -> Network {
-        Network { factory: self.clone(), target, lane: Lane::Append, append_timeout: APPEND_TIMEOUT }
+        Network { factory: self.clone(), target, lane: Lane::Append }
     }
 
     async fn new_heartbeat_client(&mut self, target: u64, _node: &PeerNode) -> Network {
-        Network { factory: self.clone(), target, lane: Lane::Control, append_timeout: APPEND_TIMEOUT }
+        Network { factory: self.clone(), target, lane: Lane::Control }
     }
 
     async fn new_snapshot_client(&mut self, target: u64, _node: &PeerNode) -> Network {
-        Network { factory: self.clone(), target, lane: Lane::Bulk, append_timeout: APPEND_TIMEOUT }
+        Network { factory: self.clone(), target, lane: Lane::Bulk }
     }
 }
 
@@ -107,7 +107,6 @@ pub struct Network {
     factory: NetworkFactory,
     target: u64,
     lane: Lane,
-    append_timeout: Duration,
 }
 
 impl Network {
@@ -189,7 +188,7 @@ impl RaftNetworkV2<C> for Network {
     ) -> Result<AppendEntriesResponse<C>, RPCError<C>> {
         let link = self.link(self.lane)?.clone();
         let asked = frame(self.factory.shard, Body::Append(codec::append_out(rpc)));
-        let answer = link.call(asked, self.append_timeout).await;
+        let answer = link.call(asked, APPEND_TIMEOUT).await;
         Ok(append_answer(answer, &self.factory, self.target)?.into())
     }
 
@@ -202,7 +201,7 @@ impl RaftNetworkV2<C> for Network {
         S: Stream<Item = AppendEntriesRequest<C>> + OptionalSend + Unpin + 'static,
     {
         let link = self.link(self.lane).cloned();
-        let (factory, target, timeout) = (self.factory.clone(), self.target, self.append_timeout);
+        let (factory, target) = (self.factory.clone(), self.target);
         Box::pin(async move {
             let link = link?;
             let shard = factory.shard;
@@ -212,7 +211,7 @@ impl RaftNetworkV2<C> for Network {
                     let started = link.start(frame(shard, Body::Append(codec::append_out(rpc))));
                     async move {
                         match started {
-                            Ok(pending) => pending.wait(timeout).await,
+                            Ok(pending) => pending.wait(APPEND_TIMEOUT).await,
                             Err(e) => Err(e),
                         }
                     }
@@ -254,6 +253,11 @@ impl RaftNetworkV2<C> for Network {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<C>, StreamingError<C>> {
         let link = self.link(Lane::Bulk).map_err(StreamingError::from)?.clone();
+        if !*link.connected().borrow() {
+            // Raft asks again and again while a peer is away: no transfer begins, and none has failed.
+            let away = Unreachable::from_string(format!("not connected to node {}", self.target));
+            return Err(StreamingError::from(RPCError::Unreachable(away)));
+        }
         let send = snapshot_sender::send(&link, self.factory.shard, self.target, vote, snapshot);
         let sent = tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),

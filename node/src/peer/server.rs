@@ -152,10 +152,7 @@ impl ServedLane {
         };
         let (body, welcome) = match self.inbound.hello(&theirs) {
             Ok(ours) => (Body::Hello(ours), true),
-            Err(refused) => {
-                tracing::warn!(peer = theirs.node_name, reason = refused.reason, "refused a peer");
-                (Body::Refusal(refused), false)
-            }
+            Err(refused) => (Body::Refusal(refused), false),
         };
         self.out.send(Ok(reply(0, 0, body))).await.is_ok() && welcome
     }

@@ -2,10 +2,11 @@
 //!
 //! `kill -9` leaves the kernel's cache alone, so it says nothing about syncs; here the filesystem under a node
 //! ends without writing what it still holds, as if the machine had lost its power. That needs root and loop
-//! devices. Rust's test runner knows no "skipped" that is found out at run time: without them the test counts
-//! as passed, and one line says that it was skipped and why.
+//! devices. Rust's own test runner knows no "skipped" that is found out at run time, so these tests have a runner
+//! that does (`libtest-mimic`): without them they count as ignored, and one line says why.
 //!
-//! 4 rounds by default, 20 with `TIMERD_TEST_FULL=1`. `docs/power-cuts.md` has the results.
+//! 4 rounds by default, 20 with `TIMERD_TEST_FULL=1`. `docs/power-cuts.md` has the results. The nodes keep the
+//! shortest log that they may, so that cuts meet flushes, purges and snapshots as well.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 #![cfg(feature = "rocksdb")]
 
@@ -24,9 +25,10 @@ mod disk;
 mod full_disk;
 mod load;
 
-use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use libtest_mimic::{Arguments, Trial};
 use serde_json::json;
 
 use cluster::Cluster;
@@ -38,9 +40,35 @@ const NODES: usize = 3;
 /// Due timers of an outage, all attempts at once, on two busy cores.
 const ALL_FIRED: Duration = Duration::from_secs(60);
 
-/// Past the test runner, which would keep it for itself when the test passes.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// The fewest entries that may be kept, and the shortest interval of the flush after which the rest is purged.
+const SHORT_LOG: &str = "[raft]\nlog_keep_entries = 100\n[storage]\nflush_interval_ms = 1000\n";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = Disks::new(1).err();
+    if let Some(reason) = &missing {
+        eprintln!("skipped: power cuts and full disks need root and loop devices: {reason}");
+    }
+    let trial = |name: &str, test: fn()| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(missing.is_some())
+    };
+    let trials = vec![
+        trial("no_acknowledged_timer_is_lost_when_the_power_goes", || {
+            run(no_acknowledged_timer_is_lost_when_the_power_goes());
+        }),
+        trial("full_disk::on_a_full_disk_creates_are_refused_and_timers_fire", || {
+            run(full_disk::on_a_full_disk_creates_are_refused_and_timers_fire());
+        }),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(test);
 }
 
 /// The power of these nodes goes at the same moment.
@@ -84,15 +112,11 @@ fn summary(times: &mut [Duration]) -> String {
     format!("p50 {} max {} ms", times[times.len() / 2].as_millis(), times[times.len() - 1].as_millis())
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_timer_is_lost_when_the_power_goes() {
-    let mut disks = match Disks::new(NODES) {
-        Ok(disks) => disks,
-        Err(reason) => return say(&format!("skipped: power cuts need root and loop devices: {reason}")),
-    };
+    let mut disks = Disks::new(NODES).unwrap();
     let rounds = if std::env::var_os("TIMERD_TEST_FULL").is_some() { 20 } else { 4 };
     let begun = Instant::now();
-    let mut cluster = Cluster::start_in(disks.root(), NODES, 4, "").await;
+    let mut cluster = Cluster::start_in(disks.root(), NODES, 4, SHORT_LOG).await;
     let receiver = Receiver::start().await;
     let load = Load::start(&cluster, &receiver);
     let (mut one, mut one_back, mut all_back) = (Vec::new(), Vec::new(), Vec::new());
@@ -116,8 +140,9 @@ async fn no_acknowledged_timer_is_lost_when_the_power_goes() {
         let who = if whole { "all".to_owned() } else { cluster.nodes[victims[0]].name.clone() };
         println!("round {}: {who} cut at {acknowledged} acknowledged, ready {:?}", round + 1, back.elapsed());
     }
+    let purged = cluster.metric(0, "timerd_raft_purged_index").await;
     let verdict = load.end(&cluster, &receiver, ALL_FIRED).await;
-    say(&format!(
+    eprintln!(
         "power cuts: {rounds} rounds (half of one node, half of all {NODES}), {} acknowledged ({} of them far away), \
          {} lost, {} early, {} duplicates; writes after a leader's cut {}; ready after the power is back: one {}, all \
          {}; {:.0} s",
@@ -130,8 +155,9 @@ async fn no_acknowledged_timer_is_lost_when_the_power_goes() {
         summary(&mut one_back),
         summary(&mut all_back),
         begun.elapsed().as_secs_f64(),
-    ));
+    );
     assert!(verdict.acknowledged > rounds * 100, "the run was not empty");
+    assert!(purged > 0.0, "no cut could meet a purge");
     assert_eq!(verdict.lost, Vec::<String>::new());
     assert_eq!(verdict.early, 0);
 }

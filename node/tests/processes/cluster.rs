@@ -120,10 +120,22 @@ impl Process {
         kill_process(self.pid(), Signal::CONT).unwrap();
     }
 
+    /// Whether it has ended by itself; gives the exit code.
+    pub fn has_ended(&mut self) -> Option<Option<i32>> {
+        let status = self.child.as_mut()?.try_wait().unwrap()?;
+        self.child = None;
+        Some(status.code())
+    }
+
     /// Waits for the process to end by itself; gives the exit code.
     pub async fn wait_for_end(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap()
+    }
+
+    /// What it said last before it ended.
+    pub fn last_words(&self) -> String {
+        self.log().lines().rfind(|line| line.starts_with("timerd:")).unwrap_or_default().to_owned()
     }
 
     /// What it has logged.
@@ -174,6 +186,21 @@ impl Cluster {
     }
 
     async fn start_set(root: &Path, number: usize, shards: u16, more: &str, env: &[(&str, &str)]) -> Self {
+        let mut cluster = Self::prepare(root, number, shards, more, env).await;
+        cluster.nodes.iter_mut().for_each(Process::start);
+        cluster.wait_ready().await;
+        cluster
+    }
+
+    /// Nodes that know each other and of which none runs yet.
+    pub async fn prepared(number: usize, shards: u16) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cluster = Self::prepare(dir.path(), number, shards, "", &[]).await;
+        cluster._dir = Some(dir);
+        cluster
+    }
+
+    async fn prepare(root: &Path, number: usize, shards: u16, more: &str, env: &[(&str, &str)]) -> Self {
         let turn = TURN.clone().lock_owned().await;
         let names: Vec<String> = (1..=number).map(|n| format!("n{n}")).collect();
         let peers: Vec<String> = names.iter().map(|name| format!("{name}={}", free_address())).collect();
@@ -196,10 +223,7 @@ impl Cluster {
             let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             nodes.push(Process { name: name.clone(), url, data, config, log, env, child: None });
         }
-        let mut cluster = Self { nodes, client: Client::new(), _dir: None, _turn: turn };
-        cluster.nodes.iter_mut().for_each(Process::start);
-        cluster.wait_ready().await;
-        cluster
+        Self { nodes, client: Client::new(), _dir: None, _turn: turn }
     }
 
     /// Waits until every shard has a leader that every running node agrees on.
@@ -324,10 +348,15 @@ impl Cluster {
 
     /// The sum of a node's metrics whose lines begin so; 0 if there are none.
     pub async fn metric(&self, node: usize, begin: &str) -> f64 {
+        self.metric_if_up(node, begin).await.unwrap()
+    }
+
+    /// The same of a node that may not listen yet.
+    pub async fn metric_if_up(&self, node: usize, begin: &str) -> Option<f64> {
         let url = format!("{}/metrics", self.nodes[node].url);
-        let text = self.client.send("GET", &url, &[], None).await.unwrap().text;
+        let text = self.client.send("GET", &url, &[], None).await.ok()?.text;
         let lines = text.lines().filter(|line| line.starts_with(begin));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        Some(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
     /// A running node other than `not`.

@@ -11,10 +11,14 @@ mod cluster;
 mod receiver;
 
 mod cancelling;
+mod destinations;
 mod firing;
+mod formation;
 mod ids;
 mod isolation;
+mod lagging;
 mod many_timers;
+mod overload;
 mod refusals;
 mod retrying;
 mod survives_kills;

@@ -176,10 +176,11 @@ fn fence() -> BoxedStrategy<Fence> {
 
 fn put() -> BoxedStrategy<Put> {
     let mode = any_of::<PutMode>();
-    (key(), definition(), fingerprint(), mode, precondition(), fence())
-        .prop_map(|(key, definition, fingerprint, mode, precondition, fence)| Put {
+    (key(), definition(), of(span()), fingerprint(), mode, precondition(), fence())
+        .prop_map(|(key, definition, delay, fingerprint, mode, precondition, fence)| Put {
             key,
             definition,
+            delay,
             fingerprint,
             mode,
             precondition,
@@ -199,13 +200,14 @@ fn patch() -> BoxedStrategy<Patch> {
         precondition(),
         fence(),
     );
-    (key(), of(millis()), callback, rest)
-        .prop_map(|(key, execute_at, callback, rest)| {
+    (key(), of(millis()), of(span()), callback, rest)
+        .prop_map(|(key, execute_at, delay, callback, rest)| {
             let (url, method, headers, timeout, body) = callback;
             let (payload, retry, late, labels, precondition, fence) = rest;
             Patch {
                 key,
                 execute_at,
+                delay,
                 url,
                 method,
                 headers,

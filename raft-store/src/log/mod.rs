@@ -3,13 +3,13 @@
 //! Deliberately absent: repair. A log that is not what was written is refused, because a voter that forgot
 //! what it acknowledged breaks Raft.
 
-pub mod health;
 mod job;
 pub mod mark;
 mod open;
 pub mod record;
 mod shard;
 mod shard_cell;
+mod stopwatch;
 mod tail;
 mod writer;
 
@@ -20,12 +20,12 @@ use timer_core::ids::ShardId;
 use tokio::sync::watch;
 use tokio::time::Duration;
 
-pub use self::health::Health;
 pub(crate) use self::open::{is_blank, open};
 pub use self::shard::ShardLog;
 use self::shard_cell::ShardCell;
 use self::writer::{Threads, Writer};
 use crate::engine::Engine;
+use crate::health::{Health, Latch};
 use crate::type_config::LogId;
 
 /// The logs of a node's shards. Dropping it closes them.
@@ -71,6 +71,10 @@ impl LogDb {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
         self.writer.health()
+    }
+
+    pub(crate) fn latch(&self) -> &Latch {
+        self.writer.latch()
     }
 
     /// How long the sync that is under way has been so; zero if none is. Beyond

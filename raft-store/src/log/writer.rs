@@ -13,10 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::engine::Engine;
 use crate::error::StoreError;
+use crate::health::{Health, Latch};
 use crate::limits::{PENDING_BYTES_MAX, UNMARKED_BATCHES_MAX};
-use crate::log::health::{Health, Stopwatch};
 use crate::log::job::{Ack, Change, Group, Job, refuse};
 use crate::log::mark::Mark;
+use crate::log::stopwatch::Stopwatch;
 use crate::log::tail::Place;
 
 /// What the second stage is given.
@@ -80,7 +81,7 @@ pub(crate) struct Writer {
     wake: Condvar,
     room: Arc<Semaphore>,
     failed: OnceLock<StoreError>,
-    health: watch::Sender<Health>,
+    health: Latch,
     log_sync: Stopwatch,
     mark_sync: Stopwatch,
     /// Set in simulation: no threads.
@@ -130,7 +131,7 @@ impl Writer {
             wake: Condvar::new(),
             room: Arc::new(Semaphore::new(PENDING_BYTES_MAX)),
             failed: OnceLock::new(),
-            health: watch::Sender::new(Health::Healthy),
+            health: Latch::default(),
             log_sync: Stopwatch::default(),
             mark_sync: Stopwatch::default(),
             inline,
@@ -139,6 +140,10 @@ impl Writer {
 
     pub(crate) fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
+    }
+
+    pub(crate) fn latch(&self) -> &Latch {
+        &self.health
     }
 
     /// How long the syncs that are under way have been so: the longer of both.
@@ -198,7 +203,7 @@ impl Writer {
         let closed = if as_it_is { error.clone() } else { StoreError::Failed(error.to_string()) };
         if self.failed.set(closed).is_ok() {
             tracing::error!(%error, "the log failed and takes no more writes");
-            self.health.send_replace(Health::Failed(error.to_string()));
+            self.health.fail(&format!("the log can't be written: {error}"));
         }
         self.room.close();
     }

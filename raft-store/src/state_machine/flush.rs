@@ -28,7 +28,7 @@ impl StateDb {
     /// # Errors
     /// When it may not be durable.
     pub fn flush(&self) -> Result<Vec<Persisted>, StoreError> {
-        blocking(self.inner.engine.blocks(), || self.flush_now())
+        self.inner.noted(blocking(self.inner.engine.blocks(), || self.flush_now()))
     }
 
     fn flush_now(&self) -> Result<Vec<Persisted>, StoreError> {

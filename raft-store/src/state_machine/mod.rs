@@ -30,6 +30,7 @@ pub use self::shard::{ShardSnapshotBuilder, ShardStateMachine};
 pub use self::snapshot::{OutgoingSnapshot, ReceivedSnapshot, SnapshotData, SnapshotError, SnapshotReceiver};
 use crate::engine::Engine;
 use crate::error::StoreError;
+use crate::health::Latch;
 use crate::type_config::LogId;
 
 /// Who wants to hear what applied entries mean for the dispatcher of a shard. Called in the order of the
@@ -55,6 +56,8 @@ pub struct StateDb {
 pub(crate) struct StateInner {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) cluster_id: String,
+    /// A state that can't be read or written is a fault of the whole node.
+    health: Latch,
     pub(crate) replicas: Vec<Arc<Replica>>,
     /// The incarnation that is given out next.
     next_incarnation: Mutex<u32>,
@@ -108,6 +111,19 @@ impl StateDb {
 }
 
 impl StateInner {
+    /// Passes a result on, and its error to [`note`](Self::note).
+    pub(crate) fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|error| self.note(error))
+    }
+
+    /// Notes a state that is damaged or can't be read or written. A leader with an unreadable wheel would fire
+    /// nothing, and an entry that can't be applied will not be applied at the next try either.
+    pub(crate) fn note(&self, error: &StoreError) {
+        if matches!(error, StoreError::Corrupted { .. } | StoreError::Io { .. }) {
+            self.health.fail(&error.to_string());
+        }
+    }
+
     /// A new incarnation that nothing was ever written under.
     fn allocate(&self) -> Result<u32, StoreError> {
         let mut next = self.next_incarnation.lock();

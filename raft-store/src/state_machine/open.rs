@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::engine::{Batch, Engine, View};
 use crate::error::StoreError;
+use crate::health::Latch;
 use crate::keys::{incarnation_range, int, pointer};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{StateDb, StateInner, meta};
@@ -21,7 +22,12 @@ impl StateDb {
     ///
     /// # Errors
     /// When anything is not as it was left: see [`StoreError`].
-    pub(crate) fn open(engine: Arc<dyn Engine>, shards: u16, cluster_id: String) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        engine: Arc<dyn Engine>,
+        shards: u16,
+        cluster_id: String,
+        health: Latch,
+    ) -> Result<Self, StoreError> {
         check_format(&*engine, shards)?;
         let mut pointers = Vec::with_capacity(usize::from(shards));
         for shard in 0..shards {
@@ -47,6 +53,7 @@ impl StateDb {
         let inner = StateInner {
             engine,
             cluster_id,
+            health,
             replicas,
             next_incarnation: Mutex::new(next),
             flushing: Mutex::new(()),

@@ -50,7 +50,8 @@ impl StateReader {
     pub fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, StoreError> {
         let current = self.replica.current();
         let view = &*self.inner.engine;
-        Stored { view, shard: self.replica.shard, incarnation: current.incarnation }.timer(key)
+        let stored = Stored { view, shard: self.replica.shard, incarnation: current.incarnation };
+        self.inner.noted(stored.timer(key))
     }
 
     /// Pending timers in the order of their wheel positions, from `from` to before `until`; at most `limit`
@@ -103,7 +104,7 @@ impl StateReader {
         if limit == 0 {
             return Ok(slots);
         }
-        self.inner.engine.scan(&from, &to, &mut |key, value| {
+        let scanned = self.inner.engine.scan(&from, &to, &mut |key, value| {
             let slot = decode(key).zip(timer::parse(value));
             let Some(((at, sequence), key)) = slot else {
                 let store = format!("the state of shard {}", self.replica.shard);
@@ -111,7 +112,8 @@ impl StateReader {
             };
             slots.push(Slot { at, sequence, key });
             Ok(if slots.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-        })?;
+        });
+        self.inner.noted(scanned)?;
         Ok(slots)
     }
 
@@ -133,7 +135,7 @@ impl StateReader {
     /// # Errors
     /// When the store can't be read or is damaged.
     pub fn state_hash(&self) -> Result<(Option<LogId>, u64), StoreError> {
-        check::state_hash(&self.inner, &self.replica)
+        self.inner.noted(check::state_hash(&self.inner, &self.replica))
     }
 
     /// Compares the indexes with the timers: None if they agree. Reads the whole shard.
@@ -141,6 +143,6 @@ impl StateReader {
     /// # Errors
     /// When the store can't be read or is damaged.
     pub fn check_indexes(&self) -> Result<Option<IndexFault>, StoreError> {
-        check::check_indexes(&self.inner, &self.replica)
+        self.inner.noted(check::check_indexes(&self.inner, &self.replica))
     }
 }

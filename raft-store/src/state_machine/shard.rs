@@ -10,11 +10,11 @@ use tokio::sync::watch;
 
 use crate::engine::blocking;
 use crate::error::StoreError;
+use crate::health::Health;
 use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
-use crate::log::Health;
 use crate::state_machine::replica::Replica;
 use crate::state_machine::snapshot::install;
-use crate::state_machine::{NoticeSink, OutgoingSnapshot, SnapshotData, StateDb, apply};
+use crate::state_machine::{NoticeSink, OutgoingSnapshot, SnapshotData, SnapshotError, StateDb, apply};
 use crate::type_config::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// How much of the log is durable on this disk: a quorum may have an entry that this node could still lose,
@@ -114,7 +114,7 @@ impl RaftStateMachine<TypeConfig> for ShardStateMachine {
                 durable.reached(last.log_id.index()).await?;
             }
             let inner = self.db.inner();
-            apply::apply_batch(inner, &self.replica, self.sink.as_deref(), batch)?;
+            inner.noted(apply::apply_batch(inner, &self.replica, self.sink.as_deref(), batch))?;
         }
     }
 
@@ -141,7 +141,12 @@ impl RaftStateMachine<TypeConfig> for ShardStateMachine {
             }
         };
         let inner = self.db.inner();
-        blocking(inner.engine.blocks(), || install::install(inner, &self.replica, meta, received))?;
+        let installed =
+            blocking(inner.engine.blocks(), || install::install(inner, &self.replica, meta, received));
+        if let Err(SnapshotError::Store(error)) = &installed {
+            inner.note(error);
+        }
+        installed?;
         if let Some(sink) = &self.sink {
             sink.replaced(meta.last_log_id);
         }

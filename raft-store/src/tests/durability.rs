@@ -6,8 +6,8 @@ use timer_core::ids::ShardId;
 
 use super::workload::{Shard, bytes_entry, history, reopen};
 use super::{memory, options};
+use crate::Health;
 use crate::engine::memory::{Fault, MemoryDisk};
-use crate::log::Health;
 use crate::type_config::log_id;
 use crate::{StoreError, Stores};
 

@@ -99,6 +99,7 @@ pub(super) fn put(n: u64, execute_at: u64) -> Command {
             late: LatePolicy::Fire,
             labels: BTreeMap::new(),
         },
+        delay: None,
         fingerprint: Fingerprint(u128::from(execute_at).to_be_bytes()),
         mode: PutMode::CreateOrReplace,
         precondition: Precondition::default(),

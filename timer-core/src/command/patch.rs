@@ -20,6 +20,8 @@ pub struct Patch {
     pub key: TimerKey,
     /// A new time.
     pub execute_at: Option<Millis>,
+    /// A new time instead of that, as a span from when this takes effect; see [`Put::delay`](super::Put::delay).
+    pub delay: Option<Span>,
     /// A new URL.
     pub url: Option<String>,
     /// A new method.
@@ -98,7 +100,7 @@ pub(crate) fn apply<T: Tables>(
     if !timer.state.is_pending() {
         return Ok(Reply::Refused(Refusal::Finished(Box::new(timer))));
     }
-    let definition = patch.onto(&timer.definition);
+    let definition = patch.onto(&timer.definition, context.now);
     if definition == timer.definition {
         let in_flight = timer.in_flight;
         return Ok(Reply::done(Effect::Patched, timer, in_flight));
@@ -130,9 +132,9 @@ pub(crate) fn apply<T: Tables>(
 }
 
 impl Patch {
-    /// `definition` with what is given here.
+    /// `definition` with what is given here, at `now`.
     #[must_use]
-    pub fn onto(&self, definition: &Definition) -> Definition {
+    pub fn onto(&self, definition: &Definition, now: Millis) -> Definition {
         let old = &definition.callback;
         let mut callback = Callback {
             url: self.url.as_ref().unwrap_or(&old.url).clone(),
@@ -152,7 +154,11 @@ impl Patch {
             };
         }
         Definition {
-            execute_at: self.execute_at.unwrap_or(definition.execute_at),
+            execute_at: self
+                .delay
+                .map(|delay| now + delay)
+                .or(self.execute_at)
+                .unwrap_or(definition.execute_at),
             callback,
             payload: self.payload.as_ref().unwrap_or(&definition.payload).clone(),
             retry: self.retry.onto(&definition.retry),
@@ -250,7 +256,7 @@ mod tests {
             labels: [("k".into(), None), ("m".into(), Some("3".into()))].into(),
             ..patch("a")
         };
-        let new = change.onto(&old);
+        let new = change.onto(&old, Millis(START));
         assert_eq!(new.callback.headers, [header("b", "5"), header("c", "3"), header("d", "6")]);
         assert_eq!(new.labels, [header("l", "2"), header("m", "3")].into());
     }

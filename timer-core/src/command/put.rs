@@ -7,6 +7,7 @@ use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flig
 use crate::definition::Definition;
 use crate::ids::TimerKey;
 use crate::tables::{Overlay, Tables};
+use crate::time::Span;
 use crate::timer::{Effect, Fingerprint, InFlight, State, Timer};
 
 /// PUT and POST.
@@ -14,8 +15,11 @@ use crate::timer::{Effect, Fingerprint, InFlight, State, Timer};
 pub struct Put {
     /// The timer.
     pub key: TimerKey,
-    /// Its new definition, complete.
+    /// Its new definition, complete but for its time if `delay` says that.
     pub definition: Definition,
+    /// Its time, as a span from when this takes effect by the leader's clock. The clock of the node that took the
+    /// request has no part in it.
+    pub delay: Option<Span>,
     /// Of the definition as sent (`delay` and not the time that it came to).
     pub fingerprint: Fingerprint,
     /// Whether it may replace.
@@ -70,12 +74,14 @@ pub(crate) fn apply<T: Tables>(
     let effect = if existing.is_some() { Effect::Replaced } else { Effect::Created };
     let created_at = existing.map_or(context.now, |existing| existing.created_at);
     let answers = record.map_or_else(Vec::new, |record| record.answers);
+    let execute_at = put.delay.map_or(put.definition.execute_at, |delay| context.now + delay);
+    let definition = Definition { execute_at, ..put.definition.clone() };
     let mut timer = Timer {
         key: put.key.clone(),
         generation: context.sequence,
         version: context.sequence,
         state: State::Scheduled,
-        definition: put.definition.clone(),
+        definition,
         fingerprint: Some(put.fingerprint),
         next_attempt_at: None,
         position: None,
@@ -93,7 +99,7 @@ pub(crate) fn apply<T: Tables>(
         purge_at: None,
         traceparent: context.traceparent.cloned(),
     };
-    timer.wait(put.definition.execute_at, overlay.state.cursor, context.now);
+    timer.wait(timer.definition.execute_at, overlay.state.cursor, context.now);
     answers::keep(&mut timer, context, effect);
     overlay.put(timer.clone());
     Ok(Reply::done(effect, timer, in_flight))
@@ -122,6 +128,22 @@ mod tests {
         assert_eq!((timer.created_at, timer.updated_at), (Millis(START + 5), Millis(START + 5)));
         assert_eq!(timer.position, Some(Millis(START + 1000)));
         assert_eq!(shard.state.counts, [1, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_delay_counts_from_when_the_command_takes_effect() {
+        let mut shard = Shard::new();
+        let put = Put { delay: Some(Span(500)), ..put("a", 7) };
+        assert_eq!(done(shard.run(START + 5, put.clone())).timer.definition.execute_at, Millis(START + 505));
+        assert_eq!(shard.timer("a").position, Some(Millis(START + 505)));
+        let again = done(shard.run(START + 900, put));
+        assert_eq!(
+            (again.effect, again.timer.definition.execute_at),
+            (Effect::Unchanged, Millis(START + 505))
+        );
+        let patch = Patch { delay: Some(Span(40)), ..patch("a") };
+        assert_eq!(done(shard.run(START + 1000, patch)).timer.definition.execute_at, Millis(START + 1040));
+        assert_eq!(shard.timer("a").position, Some(Millis(START + 1040)));
     }
 
     #[test]

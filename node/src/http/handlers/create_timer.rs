@@ -37,6 +37,7 @@ pub async fn create_timer(State(state): State<HttpState>, request: Request) -> R
     let command = Command::Put(Box::new(Put {
         key: change.key.clone(),
         definition: sent.definition(now),
+        delay: sent.delay(),
         fingerprint,
         mode: PutMode::CreateOnly,
         precondition: change.precondition.clone(),

@@ -22,6 +22,6 @@ pub async fn patch_timer(State(state): State<HttpState>, request: Request) -> Re
     let now = state.backend.now();
     let sent = Sent::read(&bytes, Shape::Patch, Rules { now, url_check: &state.url_check })?;
     let fingerprint = fingerprint::of_sent(&sent);
-    let patch = sent.patch(change.key.clone(), change.precondition.clone(), now);
+    let patch = sent.patch(change.key.clone(), change.precondition.clone());
     change.submit(&state, "patch", Some(fingerprint), Command::Patch(Box::new(patch))).await?.response()
 }

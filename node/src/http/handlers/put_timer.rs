@@ -27,6 +27,7 @@ pub async fn put_timer(State(state): State<HttpState>, request: Request) -> Resu
     let command = Command::Put(Box::new(Put {
         key: change.key.clone(),
         definition: sent.definition(now),
+        delay: sent.delay(),
         fingerprint,
         mode: PutMode::CreateOrReplace,
         precondition: change.precondition.clone(),

@@ -23,19 +23,8 @@ use crate::http::problem::Problem;
 pub enum When {
     /// `executeAt`.
     At(Millis),
-    /// `delay`, from when the request is taken.
+    /// `delay`, from when the leader takes the request.
     After(Span),
-}
-
-impl When {
-    /// The time, for a request that is taken at `now`.
-    #[must_use]
-    pub fn resolve(self, now: Millis) -> Millis {
-        match self {
-            Self::At(at) => at,
-            Self::After(delay) => now + delay,
-        }
-    }
 }
 
 /// What a body said. `None`: nothing about this field.
@@ -141,13 +130,24 @@ impl Sent {
         sent
     }
 
-    /// The whole definition, with defaults for what was not sent.
+    fn execute_at(&self) -> Option<Millis> {
+        if let Some(When::At(at)) = self.when { Some(at) } else { None }
+    }
+
+    /// The span that was sent instead of a time: the leader makes a time of it.
+    #[must_use]
+    pub fn delay(&self) -> Option<Span> {
+        if let Some(When::After(delay)) = self.when { Some(delay) } else { None }
+    }
+
+    /// The whole definition, with defaults for what was not sent. `now` stands in for a time that only
+    /// [`delay`](Self::delay) tells.
     #[must_use]
     pub fn definition(&self, now: Millis) -> Definition {
         let set = |(name, value): &(String, Option<String>)| value.clone().map(|v| (name.clone(), v));
         let label = |(key, value): (&String, &Option<String>)| value.clone().map(|v| (key.clone(), v));
         Definition {
-            execute_at: self.when.map_or(now, |when| when.resolve(now)),
+            execute_at: self.execute_at().unwrap_or(now),
             callback: Callback {
                 url: self.url.clone().unwrap_or_default(),
                 method: self.method.unwrap_or_default(),
@@ -164,10 +164,11 @@ impl Sent {
 
     /// The patch of the timer `key`.
     #[must_use]
-    pub fn patch(self, key: TimerKey, precondition: Precondition, now: Millis) -> Patch {
+    pub fn patch(self, key: TimerKey, precondition: Precondition) -> Patch {
         Patch {
             key,
-            execute_at: self.when.map(|when| when.resolve(now)),
+            execute_at: self.execute_at(),
+            delay: self.delay(),
             url: self.url,
             method: self.method,
             headers: self.headers,

@@ -1,17 +1,7 @@
-//! Whether the log still takes writes, and how long its syncs take.
+//! How long a sync has been under way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// The state of a node's log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    /// It takes writes.
-    #[default]
-    Healthy,
-    /// A write or sync failed: nothing is written any more, and the process should end. Says why.
-    Failed(String),
-}
 
 /// Tells from another thread how long something has been running.
 #[derive(Debug)]
