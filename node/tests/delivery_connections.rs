@@ -57,42 +57,50 @@ async fn many_attempts_at_once_are_all_delivered_once() {
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_is_gone_costs_no_attempt() {
-    // The first connection answers once and ends when the second request has been written to it.
-    let (url, connections) = raw_server(|number, mut stream| async move {
-        read_request(&mut stream).await;
-        stream.write_all(DELIVERED).await.unwrap();
-        if number == 0 {
+async fn a_pooled_connection_that_was_closed_costs_no_attempt() {
+    let (closed, seen) = tokio::sync::watch::channel(false);
+    // The first connection answers once and closes; the client has closed its side when that is read.
+    let (url, connections) = raw_server(move |number, mut stream| {
+        let closed = closed.clone();
+        async move {
             read_request(&mut stream).await;
-            return;
+            stream.write_all(DELIVERED).await.unwrap();
+            if number == 0 {
+                stream.shutdown().await.unwrap();
+            }
+            until_closed(&mut stream).await;
+            closed.send_replace(true);
         }
-        until_closed(&mut stream).await;
     })
     .await;
-    let sender = sender(SenderSettings::default());
-    for _ in 0..2 {
-        assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
-    }
+    let sender =
+        sender(SenderSettings { idle_timeout: Duration::from_secs(60), ..SenderSettings::default() });
+    assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
+    seen.clone().wait_for(|closed| *closed).await.unwrap();
+    assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
-async fn a_pooled_connection_that_was_reset_costs_no_attempt() {
-    let (url, _) = raw_server(|number, mut stream| async move {
-        read_request(&mut stream).await;
-        stream.write_all(DELIVERED).await.unwrap();
-        if number == 0 {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).await.unwrap();
-            // Closed with bytes unread: the peer gets a reset.
-            return;
-        }
-        until_closed(&mut stream).await;
-    })
-    .await;
-    let sender = sender(SenderSettings::default());
-    for _ in 0..2 {
+async fn an_attempt_that_a_receiver_has_read_is_not_sent_again_by_itself() {
+    // The second request on the connection is read, and then the connection is closed or reset.
+    for unread in [false, true] {
+        let (url, connections) = raw_server(move |_, mut stream| async move {
+            read_request(&mut stream).await;
+            stream.write_all(DELIVERED).await.unwrap();
+            if unread {
+                // Closed with bytes unread: the peer gets a reset.
+                stream.read_exact(&mut [0]).await.unwrap();
+            } else {
+                read_request(&mut stream).await;
+            }
+        })
+        .await;
+        let sender = sender(SenderSettings::default());
         assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
+        let (kind, message) = retried(sender.send(&attempt(url.as_str())).await.result);
+        assert_eq!(kind, ErrorKind::Transport, "{message}");
+        assert_eq!(connections.load(Ordering::SeqCst), 1, "a second reception would have the same token");
     }
 }
 
@@ -110,16 +118,6 @@ async fn late_end(pause: Duration) -> (String, Arc<std::sync::atomic::AtomicUsiz
         until_closed(&mut stream).await;
     })
     .await
-}
-
-#[tokio::test]
-async fn a_receiver_that_breaks_off_while_it_works_is_not_called_twice_in_one_attempt() {
-    let (url, connections) = late_end(Duration::from_millis(1100)).await;
-    let sender = sender(SenderSettings::default());
-    assert_eq!(sender.send(&attempt(url.as_str())).await.result, AttemptResult::Delivered);
-    let (kind, message) = retried(sender.send(&attempt(url.as_str())).await.result);
-    assert_eq!(kind, ErrorKind::Transport, "{message}");
-    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -73,8 +73,6 @@ pub(super) struct Origin {
     pub(super) address: SocketAddr,
     /// From then on it takes no further request, so that the name is resolved again.
     pub(super) retire_at: Instant,
-    /// Whether it has brought an answer before.
-    pub(super) served: Arc<AtomicBool>,
 }
 
 /// A connection and what it tells of itself.
@@ -121,7 +119,7 @@ impl Connector {
         if let Err(e) = tcp.set_nodelay(true) {
             tracing::debug!(error = %e, "a callback's connection without TCP_NODELAY");
         }
-        let origin = Origin { address, retire_at: self.retire_at(), served: Arc::default() };
+        let origin = Origin { address, retire_at: self.retire_at() };
         Ok(TokioIo::new(Stream { tcp, origin }))
     }
 

@@ -1,7 +1,6 @@
 //! Why an attempt got no answer, in words that help whoever reads them at night.
 
 use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -58,25 +57,6 @@ impl Failure {
             permanent,
         }
     }
-}
-
-/// Whether a connection had gone by the time the request was written to it, so that nobody took it.
-pub(super) fn is_disconnect(error: &legacy::Error) -> bool {
-    if let Some(hyper) = find::<hyper::Error>(error)
-        && (hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed())
-    {
-        return true;
-    }
-    find::<io::Error>(error).is_some_and(|io| {
-        matches!(
-            io.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::NotConnected
-                | io::ErrorKind::UnexpectedEof
-        )
-    })
 }
 
 /// An error of a timer, its message cut to what is kept.
