@@ -136,6 +136,12 @@ impl Stores {
         })
     }
 
+    /// Whether calls can wait for a disk, so that threads are worth having.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.state.blocks()
+    }
+
     /// How many shards there are.
     #[must_use]
     pub fn shard_count(&self) -> u16 {

@@ -13,13 +13,13 @@ use raft_store::{PeerNode, Stores};
 use timer_core::command::Envelope;
 use timer_core::ids::TimerKey;
 use timer_core::time::Span;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::inbound::member_out;
 use super::{formation, housekeeping};
+use crate::blocking::away;
 use crate::config::settings::Settings;
 use crate::delivery::Sender;
 use crate::disk_room::DiskRoom;
@@ -35,6 +35,7 @@ use crate::shard::dispatcher::{Destinations, DispatchContext, ForwardOutcome, Lo
 use crate::shard::host::{HostParts, ShardHost};
 use crate::shard::proposer::QueueBounds;
 use crate::shard::raft::RaftTiming;
+use crate::sockets::{TcpListener, peers_from};
 
 /// How long one try to bring an outcome to a later leader may take.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,8 +60,8 @@ pub struct NodeParts {
     pub sender: Sender,
     /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Keep everything in memory: nothing survives the process.
-    pub in_memory: bool,
+    /// Keep everything on this disk in memory, and nothing but the identity in the data directory.
+    pub memory: Option<MemoryDisk>,
 }
 
 /// A node. It can be asked from the moment it is made; what it can't do yet it says.
@@ -91,8 +92,8 @@ pub struct Node {
     pub last_leader: super::view::LastLeader,
     identity: Mutex<IdentityFile>,
     sender: Arc<Sender>,
-    /// Keep everything in memory: no disk is watched.
-    pub in_memory: bool,
+    /// Everything is kept there: no disk is watched.
+    pub memory: Option<MemoryDisk>,
     running: OnceLock<Arc<Running>>,
     tasks: TaskTracker,
     attempts: TaskTracker,
@@ -145,7 +146,7 @@ impl Node {
             last_leader: super::view::LastLeader::default(),
             identity: Mutex::new(parts.identity),
             sender: Arc::new(parts.sender),
-            in_memory: parts.in_memory,
+            memory: parts.memory,
             running: OnceLock::new(),
             tasks: TaskTracker::new(),
             attempts: TaskTracker::new(),
@@ -169,7 +170,7 @@ impl Node {
         let service = crate::peer::frame::peer_server::PeerServer::new(PeerService::new(self.clone()))
             .max_decoding_message_size(crate::peer::link::FRAME_BYTES_MAX)
             .max_encoding_message_size(crate::peer::link::FRAME_BYTES_MAX);
-        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = peers_from(listener);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let server = tonic::transport::Server::builder()
@@ -240,9 +241,8 @@ impl Node {
     async fn open_stores(&self, cluster: &ClusterIdentity) -> Result<Stores, String> {
         let options = housekeeping::store_options(&self.settings, cluster);
         let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.shards);
-        if self.in_memory {
-            let disk = MemoryDisk::new(false);
-            return Stores::memory(&disk, shards, &options).map_err(|e| e.to_string());
+        if let Some(disk) = &self.memory {
+            return Stores::memory(disk, shards, &options).map_err(|e| e.to_string());
         }
         let was_member = self.cluster_identity().is_some();
         if was_member && !dir.join("log").exists() {
@@ -253,7 +253,7 @@ impl Node {
                 cluster.name
             ));
         }
-        let opened = tokio::task::spawn_blocking(move || open(&dir, shards, &options));
+        let opened = away(true, move || open(&dir, shards, &options));
         opened.await.map_err(|e| e.to_string())?
     }
 
@@ -394,7 +394,7 @@ impl Node {
             );
             self.drain().await;
             let stores = running.stores.clone();
-            match tokio::task::spawn_blocking(move || stores.flush()).await {
+            match away(stores.blocks(), move || stores.flush()).await {
                 Ok(Ok(_persisted)) => {}
                 Ok(Err(e)) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
                 Err(e) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
@@ -407,7 +407,7 @@ impl Node {
         }
         if let Some(running) = self.running() {
             let stores = running.stores.clone();
-            let _ = tokio::task::spawn_blocking(move || stores.close()).await;
+            let _ = away(stores.blocks(), move || stores.close()).await;
         }
     }
 

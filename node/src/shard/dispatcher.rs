@@ -23,6 +23,7 @@ use super::cursor::CursorKeeper;
 use super::feed::Notices;
 use super::office::{Admission, Due, Office};
 use super::proposer::{ProposeError, Proposer};
+use crate::blocking::away;
 use crate::delivery::{Attempt, Report, Sender};
 use crate::environment::Clock;
 use crate::observability::metrics::Metrics;
@@ -193,7 +194,7 @@ impl Dispatcher {
         }
         while let Some(from) = self.office.begin_load(horizon, &self.context.look_ahead) {
             let reader = self.reader.clone();
-            let read = tokio::task::spawn_blocking(move || {
+            let read = away(reader.blocks(), move || {
                 reader.scan_wheel(Bound::Included(from), horizon, LOAD_LIMIT)
             });
             match read.await {

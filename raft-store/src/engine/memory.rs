@@ -50,6 +50,12 @@ impl Power {
         self.0.lock().steps
     }
 
+    /// Whether the power has gone by a [`Fault::PowerCut`] and was not restored.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.0.lock().off
+    }
+
     fn epoch(&self) -> u64 {
         self.0.lock().epoch
     }
