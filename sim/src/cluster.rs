@@ -122,6 +122,7 @@ impl<'a> Cluster<'a> {
     pub fn step(&mut self) -> anyhow::Result<()> {
         let stepped = self.sim.step().map_err(|e| anyhow::anyhow!("{e}"));
         libc::set_now(self.sim.since_epoch());
+        self.trace.driver(self.sim.elapsed());
         for office in self.trace.take_offices() {
             self.recorder.note(Event::Leader(Leader {
                 at_ns: office.at_ns,

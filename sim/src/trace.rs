@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -16,6 +17,8 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Registry};
+
+use crate::receiver::nanos;
 
 /// A leader that opened its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +44,8 @@ struct Inner {
     lines: u64,
     file: Option<BufWriter<File>>,
     offices: Vec<Office>,
+    /// When the present step began: the time of the driver.
+    step: Duration,
 }
 
 /// Where turmoil's span around a host's turn comes from; a filter must let it through.
@@ -62,7 +67,7 @@ impl Trace {
     /// When the file can't be made.
     pub fn new(file: Option<&Path>) -> std::io::Result<Self> {
         let file = file.map(File::create).transpose()?.map(BufWriter::new);
-        let inner = Inner { hash: Sha256::new(), lines: 0, file, offices: Vec::new() };
+        let inner = Inner { hash: Sha256::new(), lines: 0, file, offices: Vec::new(), step: Duration::ZERO };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
@@ -71,6 +76,12 @@ impl Trace {
     pub fn listen(&self, filter: &str) -> tracing::subscriber::DefaultGuard {
         let subscriber = Registry::default().with(EnvFilter::new(filter)).with(self.clone());
         tracing::subscriber::set_default(subscriber)
+    }
+
+    /// It is the driver's turn, at this time.
+    pub fn driver(&self, elapsed: Duration) {
+        set_host(0);
+        self.0.lock().step = elapsed;
     }
 
     /// The sessions that were opened since the last call.
@@ -114,15 +125,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Trace {
         }
     }
 
-    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        if context.span(id).is_some_and(|span| span.extensions().get::<HostNumber>().is_some()) {
-            set_host(0);
-        }
-    }
-
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let at = turmoil::sim_elapsed();
-        let at_ns = at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
+        let at_ns = nanos(turmoil::sim_elapsed().unwrap_or_else(|| self.0.lock().step));
         let metadata = event.metadata();
         let host = host();
         let mut line = String::new();

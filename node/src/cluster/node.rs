@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::inbound::member_out;
+use super::inbound::{log_ends, member_out};
 use super::{formation, housekeeping};
 use crate::blocking::away;
 use crate::config::settings::Settings;
@@ -27,7 +27,7 @@ use crate::environment::{Clock, Entropy, ManualClock};
 use crate::identity::{ClusterIdentity, IdentityFile, Member};
 use crate::observability::metrics::Metrics;
 use crate::peer::clocks::Clocks;
-use crate::peer::frame::{Body, Lane, OutcomesRequest, frame};
+use crate::peer::frame::{Body, Lane, LogEnd, OutcomesRequest, frame};
 use crate::peer::lanes::Lanes;
 use crate::peer::network::{Acknowledged, NetworkFactory};
 use crate::peer::server::PeerService;
@@ -115,6 +115,10 @@ pub struct Running {
     pub lanes: Arc<Lanes>,
     /// What followers acknowledged.
     pub acknowledged: Arc<Acknowledged>,
+    /// Another number for each start of the process.
+    pub boot: u64,
+    /// Where the logs ended at the start.
+    pub log_ends: Vec<LogEnd>,
     /// The comparison of clocks.
     pub clocks: Clocks,
     /// The shards, by number.
@@ -265,6 +269,7 @@ impl Node {
         let members: Vec<_> = cluster.members.iter().map(member_out).collect();
         let acknowledged = Arc::new(Acknowledged::default());
         let stores = Arc::new(stores);
+        let log_ends = log_ends(&stores, cluster.shards);
         let (hello, check) = self.greetings();
         let lanes =
             Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
@@ -304,6 +309,8 @@ impl Node {
             stores,
             lanes,
             acknowledged,
+            boot: self.entropy.next_u64(),
+            log_ends,
             clocks,
             hosts,
             context,
