@@ -7,7 +7,9 @@
 //! above the second's; without one, it was one session twice. Sound only if the history has every session: else a
 //! missing one is a doubt. That the repetition was not needless: the session opened before the first attempt had
 //! been answered for `bound` of healthy time. A zombie, an older session's attempt that is received later, carries
-//! the lower token, and that is all that is asked of it. Deliberately not here: whether a receiver would have
+//! the lower token, and that is all that is asked of it. An attempt whose connection breaks off without an answer
+//! may be received once more with the same token: its sender can't tell that from a connection that had been closed
+//! before. Deliberately not here: whether a receiver would have
 //! refused it (the report counts that).
 
 use std::collections::BTreeMap;
@@ -33,8 +35,14 @@ pub fn check(history: &History) -> Findings {
         findings.violations.extend(growth(timer, &attempts));
         for of_attempt in attempts.values_mut().filter(|of_attempt| of_attempt.len() > 1) {
             of_attempt.sort_by_key(|received| (received.delivery.token, received.delivery.at_ns));
+            let mut resent_before = false;
             for pair in of_attempt.windows(2) {
                 let [first, second] = pair else { continue };
+                let resent = !resent_before && is_resent(history, first, second);
+                resent_before = resent;
+                if resent {
+                    continue;
+                }
                 match repetition(history, timer, first, second) {
                     Repetition::Needed => {}
                     Repetition::Untold => untold += 1,
@@ -52,9 +60,24 @@ pub fn check(history: &History) -> Findings {
     findings
 }
 
+/// A second for the sender to see the connection break off, and as much for the way of either request.
+const RESEND_MAX_NS: u64 = 2_000_000_000;
+
 /// The log index in a token.
 pub(super) const fn index_of(token: u64) -> u64 {
     (token >> NUMBER_BITS) & INDEX_MASK
+}
+
+/// Whether the second is the first once more, to the last header: what a sender does once when a connection that
+/// had served before breaks off without an answer, as one does that the receiver had closed while it lay in the
+/// pool (`STALE_NOTICE_MAX` of `node/src/delivery/sender.rs`).
+fn is_resent(history: &History, first: &Received, second: &Received) -> bool {
+    let (a, b) = (&first.delivery, &second.delivery);
+    let within_ns = RESEND_MAX_NS.saturating_add(history.run.transit_slack_ms.saturating_mul(1_000_000));
+    a.token == b.token
+        && a.node == b.node
+        && a.reply.status().is_none()
+        && b.at_ns.saturating_sub(a.at_ns) <= within_ns
 }
 
 enum Repetition {

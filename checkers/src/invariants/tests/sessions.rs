@@ -32,6 +32,18 @@ fn an_attempt_twice_in_one_session_is_caught() {
 }
 
 #[test]
+fn an_attempt_without_an_answer_may_be_sent_once_more_as_it_was_at_once() {
+    let same = |script: Script, at, reply| script.delivery(at, 4096, 1, token(5, 1), reply);
+    let first = || same(created(), 110, Reply::Reset);
+    assert_eq!(broken(same(first(), 120, status(500))), []);
+    assert_eq!(broken(same(first(), 2_200, status(500))), [Breach::TokenUsedTwice], "much later");
+    let answered = same(created(), 110, status(500));
+    assert_eq!(broken(same(answered, 120, status(500))), [Breach::TokenUsedTwice], "it had an answer");
+    let twice = same(first(), 120, Reply::Reset);
+    assert_eq!(broken(same(twice, 130, status(500))), [Breach::TokenUsedTwice], "and again");
+}
+
+#[test]
 fn an_attempt_is_made_again_by_the_next_session_once() {
     let again = || {
         created().delivery(110, 4096, 1, token(5, 1), Reply::Hang).leader(500, 20, 2).delivery(
