@@ -66,6 +66,8 @@ impl Nemesis {
         let kinds: Vec<_> = cluster.plan.kinds.iter().copied().collect();
         let mut owed = kinds.clone();
         owed.shuffle(&mut rng);
+        // First one that certainly changes a leader.
+        owed.sort_by_key(|kind| !FaultKind::ENDING.contains(kind));
         let (active, next_at) = (Vec::new(), cluster.sim.elapsed());
         Self { rng, active, next_id: 0, next_at, owed: owed.into(), kinds }
     }
@@ -256,7 +258,8 @@ impl Nemesis {
     fn target(&mut self, cluster: &Cluster<'_>) -> Option<u32> {
         let free = |n: &u32| !cluster.down.contains(n) && !cluster.doomed.contains(n);
         let shard = self.rng.random_range(0..cluster.plan.shards);
-        let leader = cluster.leader(shard).filter(free).filter(|_| self.rng.random_bool(0.7));
+        let first = self.next_id == 0;
+        let leader = cluster.leader(shard).filter(free).filter(|_| first || self.rng.random_bool(0.7));
         leader.or_else(|| {
             let up: Vec<u32> = cluster.machines.iter().map(|m| m.number).filter(free).collect();
             up.choose(&mut self.rng).copied()

@@ -72,6 +72,10 @@ impl FaultKind {
         Self::ReceiverDown,
     ];
 
+    /// Those that end a leader's process.
+    pub const ENDING: [Self; 5] =
+        [Self::Kill, Self::PowerCutNode, Self::PowerCutAll, Self::PowerCutMidWrite, Self::Restart];
+
     /// Its name in a history.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -156,7 +160,9 @@ impl Plan {
         let ms = Duration::from_millis;
         let pick = |rng: &mut SmallRng, of: &[u64]| of.choose(rng).copied().unwrap_or_default();
         let kinds_wanted = rng.random_range(1..=6);
-        let kinds = FaultKind::ALL.choose_multiple(rng, kinds_wanted).copied().collect();
+        let mut kinds: BTreeSet<_> = FaultKind::ALL.choose_multiple(rng, kinds_wanted).copied().collect();
+        // Without a change of leader a run says little.
+        kinds.extend(FaultKind::ENDING.choose(rng));
         Self {
             seed,
             nodes: if rng.random_bool(0.7) { 3 } else { 5 },
@@ -174,7 +180,7 @@ impl Plan {
             flush_interval_ms: pick(rng, &[1_000, 3_000, 30_000]),
             linger_ms: pick(rng, &[0, 1, 5]),
             look_ahead_ms: pick(rng, &[1_000, 5_000, 60_000]),
-            concurrency_max: pick(rng, &[2, 16, 1_000]),
+            concurrency_max: pick(rng, &[4, 32, 1_000]),
             sync_max: ms(pick(rng, &[0, 2, 10, 40])),
             think: ms(pick(rng, &[50, 150, 400])),
             horizon: ms(pick(rng, &[2_000, 8_000, 25_000])),

@@ -266,7 +266,7 @@ async fn read_all(client: Client, reader: u32, done: Rc<Cell<u32>>) {
             if ended || clock::elapsed() >= until {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
         }
     }
     done.set(done.get() + 1);

@@ -83,7 +83,8 @@ impl Client {
             for shard in 0..self.plan.shards {
                 let timer = name_in_shard(&format!("canary-{}-{number}", self.process), shard, self.plan.shards);
                 number += 1;
-                let definition = self.definition();
+                let mut definition = self.definition();
+                definition.execute_at_ms = true_ms() + self.rng.random_range(0..1_500);
                 self.perform(&timer, None, Action::Put { definition, if_match: None }).await;
             }
             tokio::time::sleep(CANARY_EVERY).await;
@@ -105,7 +106,7 @@ impl Client {
         };
         let count = self.operations.entry(timer.clone()).or_default();
         *count += 1;
-        if *count > OPERATIONS_MAX / self.plan.clients {
+        if *count > OPERATIONS_MAX / (2 * self.plan.clients) {
             self.made += 1;
             return (format!("default/own-{}-{}", self.process, self.made), self.create());
         }

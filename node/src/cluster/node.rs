@@ -274,8 +274,8 @@ impl Node {
         let lanes =
             Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
         let offset_max = Duration::from_millis(self.settings.clock.offset_max_ms);
-        let clocks = Clocks::new(members.len(), offset_max);
-        self.tasks.spawn(clocks.clone().run(lanes.clone(), self.clock.clone(), self.stop.clone()));
+        let clocks = Clocks::new(self.clock.clone(), members.len(), offset_max);
+        self.tasks.spawn(clocks.clone().run(lanes.clone(), self.stop.clone()));
         let context = self.dispatch_context(&cluster.id);
         let room_max = context.room.available_permits();
         let mut hosts = Vec::new();
