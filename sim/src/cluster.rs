@@ -10,7 +10,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use checkers::history::{Event, Health, Leader};
 use node::config::Settings;
 use node::config::settings::{AuthMode, Peer};
-use raft_store::engine::memory::MemoryDisk;
 use turmoil::Sim;
 
 use crate::clock::EPOCH_MS;
@@ -50,6 +49,8 @@ pub struct Cluster<'a> {
     pub down: std::collections::BTreeSet<u32>,
     /// Nodes whose power may go at any step of their disk.
     pub doomed: std::collections::BTreeSet<u32>,
+    /// Nodes whose disk takes long to sync.
+    pub stalled: std::collections::BTreeSet<u32>,
     trace: Trace,
     healthy: Option<bool>,
 }
@@ -104,6 +105,7 @@ impl<'a> Cluster<'a> {
             failures: Vec::new(),
             down: std::collections::BTreeSet::new(),
             doomed: std::collections::BTreeSet::new(),
+            stalled: std::collections::BTreeSet::new(),
             trace,
             healthy: None,
         }
@@ -228,7 +230,7 @@ impl<'a> Cluster<'a> {
         let fit: Vec<&str> = self
             .machines
             .iter()
-            .filter(|machine| !self.down.contains(&machine.number))
+            .filter(|machine| !self.down.contains(&machine.number) && !self.stalled.contains(&machine.number))
             .map(|machine| machine.name.as_str())
             .filter(|name| outside.iter().all(|other| self.links.is_whole(name, other)))
             .collect();
@@ -251,7 +253,7 @@ fn machines(plan: &Plan, work: &Path) -> Vec<Rc<Machine>> {
         .map(|number| {
             let settings = settings(plan, number, &peers, work);
             let seed = plan.seed.wrapping_mul(7919).wrapping_add(number.into());
-            Machine::new(number, settings, MemoryDisk::new(true), seed)
+            Machine::new(number, settings, plan.sync_max, seed)
         })
         .collect()
 }

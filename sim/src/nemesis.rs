@@ -2,6 +2,7 @@
 //! are drawn from the seed; each kind of the plan comes at least once.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use checkers::history::{Event, FaultBegin, FaultEnd};
@@ -39,6 +40,8 @@ enum Undo {
     Doomed { node: u32, kept: usize },
     /// A process was asked to stop.
     Stopping { node: u32, asked: Duration },
+    /// A disk is as fast as before.
+    Disk(u32),
     /// A clock is set right.
     Clock(u32),
     /// A receiver is well again.
@@ -220,6 +223,15 @@ impl Nemesis {
                 cluster.down.insert(node);
                 (Undo::Stopping { node, asked: cluster.sim.elapsed() }, vec![node], None)
             }
+            FaultKind::DiskStall => {
+                let node = self.target(cluster)?;
+                if !cluster.stalled.insert(node) {
+                    return None;
+                }
+                let more_ms = self.rng.random_range(100..6_000);
+                cluster.machine(node).sync_more_ms.store(more_ms, Ordering::Relaxed);
+                (Undo::Disk(node), vec![node], None)
+            }
             FaultKind::ClockWithin | FaultKind::ClockBeyond | FaultKind::ClockBehind => {
                 return self.set_clock(cluster, kind);
             }
@@ -361,6 +373,10 @@ impl Nemesis {
                     self.active[place].undo = Undo::Start(vec![node], Vec::new());
                 }
                 return false;
+            }
+            Undo::Disk(node) => {
+                cluster.machine(*node).sync_more_ms.store(0, Ordering::Relaxed);
+                cluster.stalled.remove(node);
             }
             Undo::Clock(node) => cluster.machine(*node).clock.set_offset(0),
             Undo::Mood(receiver) => cluster.receivers[*receiver].mood.set(Mood::Good),

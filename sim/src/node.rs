@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -14,7 +16,10 @@ use node::config::Settings;
 use node::delivery::{AddressPolicy, Resolve, Sender, SenderSettings};
 use node::identity::IdentityFile;
 use node::observability::metrics::Metrics;
-use raft_store::engine::memory::MemoryDisk;
+use parking_lot::Mutex;
+use raft_store::engine::memory::{MemoryDisk, SyncTime};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::watch;
 
 use crate::clock::{SeededEntropy, SimClock};
@@ -29,6 +34,8 @@ pub struct Machine {
     pub settings: Settings,
     /// Its log and state.
     pub disk: MemoryDisk,
+    /// What a fault adds to every sync of the disk, in milliseconds.
+    pub sync_more_ms: Arc<AtomicU64>,
     /// Its wall clock.
     pub clock: SimClock,
     /// What its entropy comes from, and how often it was started.
@@ -40,17 +47,20 @@ pub struct Machine {
 struct Process {
     starts: u64,
     node: Option<Arc<Node>>,
-    stop: Option<watch::Sender<bool>>,
+    /// Whether it was asked to stop: perhaps before it has begun.
+    stop: watch::Sender<bool>,
     ended: Option<Result<(), String>>,
 }
 
 impl Machine {
     /// A machine that was never switched on.
     #[must_use]
-    pub fn new(number: u32, settings: Settings, disk: MemoryDisk, seed: u64) -> Rc<Self> {
+    pub fn new(number: u32, settings: Settings, sync_max: Duration, seed: u64) -> Rc<Self> {
         let name = settings.node.name.clone();
+        let sync_more_ms = Arc::new(AtomicU64::new(0));
+        let disk = MemoryDisk::new(true).with_sync_time(sync_time(sync_max, sync_more_ms.clone(), seed));
         let (clock, process) = (SimClock::default(), RefCell::default());
-        Rc::new(Self { number, name, settings, disk, clock, seed, process })
+        Rc::new(Self { number, name, settings, disk, sync_more_ms, clock, seed, process })
     }
 
     /// The node, while its process lives.
@@ -67,9 +77,7 @@ impl Machine {
 
     /// Asks the process to stop in order.
     pub fn ask_to_stop(&self) {
-        if let Some(stop) = &self.process.borrow().stop {
-            stop.send_replace(true);
-        }
+        self.process.borrow().stop.send_replace(true);
     }
 
     /// The process is gone: lets go of what it held.
@@ -81,12 +89,10 @@ impl Machine {
 
     /// The host's software: runs until the host is crashed.
     pub async fn software(self: Rc<Self>) -> turmoil::Result {
-        let (stop, asked) = watch::channel(false);
-        let start = {
+        let (start, asked) = {
             let mut process = self.process.borrow_mut();
             process.starts += 1;
-            process.stop = Some(stop);
-            process.starts
+            (process.starts, process.stop.subscribe())
         };
         let ended = self.run(start, asked).await;
         if let Err(reason) = &ended {
@@ -134,6 +140,15 @@ impl Machine {
     }
 }
 
+/// Up to `longest`, and what a fault adds.
+fn sync_time(longest: Duration, more_ms: Arc<AtomicU64>, seed: u64) -> SyncTime {
+    let rng = Mutex::new(SmallRng::seed_from_u64(seed ^ 0x5d15c));
+    SyncTime(Arc::new(move || {
+        let usual = longest.mul_f64(rng.lock().random_range(0.05..1.0));
+        usual + Duration::from_millis(more_ms.load(Ordering::Relaxed))
+    }))
+}
+
 async fn until_stopped(node: &Arc<Node>, asked: &mut watch::Receiver<bool>) -> Result<(), String> {
     let mut fatal = node.fatal.subscribe();
     let run = node.run();
@@ -145,7 +160,7 @@ async fn until_stopped(node: &Arc<Node>, asked: &mut watch::Receiver<bool>) -> R
                 result?;
                 started = true;
             }
-            _ = asked.changed() => return Ok(()),
+            _ = asked.wait_for(|asked| *asked) => return Ok(()),
             _ = fatal.changed() => {
                 if let Some(reason) = fatal.borrow_and_update().clone() {
                     return Err(reason);

@@ -39,6 +39,8 @@ pub enum FaultKind {
     ClockBeyond,
     /// A node's clock falls behind.
     ClockBehind,
+    /// A disk's syncs take hundreds of milliseconds, or seconds.
+    DiskStall,
     /// A receiver answers 500.
     ReceiverFails,
     /// A receiver does not answer.
@@ -51,7 +53,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PartitionOne,
         Self::PartitionMajority,
         Self::PartitionBridge,
@@ -66,6 +68,7 @@ impl FaultKind {
         Self::ClockWithin,
         Self::ClockBeyond,
         Self::ClockBehind,
+        Self::DiskStall,
         Self::ReceiverFails,
         Self::ReceiverHangs,
         Self::ReceiverSlow,
@@ -94,6 +97,7 @@ impl FaultKind {
             Self::ClockWithin => "clockWithin",
             Self::ClockBeyond => "clockBeyond",
             Self::ClockBehind => "clockBehind",
+            Self::DiskStall => "diskStall",
             Self::ReceiverFails => "receiverFails",
             Self::ReceiverHangs => "receiverHangs",
             Self::ReceiverSlow => "receiverSlow",
@@ -139,7 +143,7 @@ pub struct Plan {
     pub look_ahead_ms: u64,
     /// `delivery.concurrency_max`.
     pub concurrency_max: u64,
-    /// The longest that a sync of the log takes; zero: no time at all.
+    /// The longest that a sync of the log takes while no fault delays it.
     pub sync_max: Duration,
     /// The mean pause of a client between two operations.
     pub think: Duration,
@@ -163,6 +167,10 @@ impl Plan {
         let mut kinds: BTreeSet<_> = FaultKind::ALL.choose_multiple(rng, kinds_wanted).copied().collect();
         // Without a change of leader a run says little.
         kinds.extend(FaultKind::ENDING.choose(rng));
+        // Nor if nothing can fire while there is a fault.
+        if kinds.iter().all(|kind| *kind == FaultKind::PowerCutAll) {
+            kinds.insert(FaultKind::Kill);
+        }
         Self {
             seed,
             nodes: if rng.random_bool(0.7) { 3 } else { 5 },
@@ -180,9 +188,9 @@ impl Plan {
             flush_interval_ms: pick(rng, &[1_000, 3_000, 30_000]),
             linger_ms: pick(rng, &[0, 1, 5]),
             look_ahead_ms: pick(rng, &[1_000, 5_000, 60_000]),
-            concurrency_max: pick(rng, &[4, 32, 1_000]),
-            sync_max: ms(pick(rng, &[0, 2, 10, 40])),
-            think: ms(pick(rng, &[50, 150, 400])),
+            concurrency_max: pick(rng, &[8, 64, 1_000]),
+            sync_max: ms(pick(rng, &[1, 3, 10, 40])),
+            think: ms(pick(rng, &[100, 200, 400])),
             horizon: ms(pick(rng, &[2_000, 8_000, 25_000])),
             shared_timers: rng.random_range(2..=12),
             failing_percent: *[0, 10, 40].choose(rng).unwrap_or(&0),

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use checkers::history::{Action, Event, Outcome, PhaseChange, PhaseName, Probe, Run, State};
-use checkers::report::Report;
+use checkers::history::{self, Action, Event, PhaseChange, PhaseName, Probe, Run, State};
+use checkers::report::{Report, Summary};
 use checkers::verdict::Verdict;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::EPOCH_MS;
 use crate::cluster::Cluster;
@@ -79,6 +80,34 @@ impl Ended {
             _ if !self.failures.is_empty() => Verdict::Violation,
             Some(report) => report.verdict(),
             None => Verdict::Violation,
+        }
+    }
+}
+
+/// What came of a run, for the process that asked for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// What it amounts to.
+    pub verdict: Verdict,
+    /// The figures, if the run can be judged.
+    pub summary: Option<Summary>,
+    /// Simulated seconds.
+    pub virtual_s: f64,
+    /// Seconds of CPU.
+    pub cpu_s: f64,
+    /// The hash of the trace.
+    pub trace: String,
+}
+
+impl From<&Ended> for Outcome {
+    fn from(ended: &Ended) -> Self {
+        Self {
+            verdict: ended.verdict(),
+            summary: ended.report.as_ref().map(|report| report.summary.clone()),
+            virtual_s: ended.virtual_time.as_secs_f64(),
+            cpu_s: ended.cpu_ns as f64 / 1e9,
+            trace: ended.trace.1.clone(),
         }
     }
 }
@@ -259,9 +288,9 @@ async fn read_all(client: Client, reader: u32, done: Rc<Cell<u32>>) {
             let name = format!("n{}", node % client.plan.nodes + 1);
             let outcome = client.call(&name, &timer, None, &Action::Get).await;
             let ended = match &outcome {
-                Outcome::Ok(answer) => !matches!(answer.state, State::Scheduled | State::Retrying),
-                Outcome::Refused(refusal) => refusal.status == 404,
-                Outcome::Unknown { .. } => false,
+                history::Outcome::Ok(answer) => !matches!(answer.state, State::Scheduled | State::Retrying),
+                history::Outcome::Refused(refusal) => refusal.status == 404,
+                history::Outcome::Unknown { .. } => false,
             };
             if ended || clock::elapsed() >= until {
                 break;
