@@ -2,9 +2,11 @@
 //!
 //! Requests come in through [`http`], which asks the [`backend`]; [`cluster`] is that backend: it finds the
 //! shard's leader through [`peer`], where [`shard`] replicates the command and, when it is due, has
-//! [`delivery`] make the callback. Time and randomness enter through [`environment`] only.
+//! [`delivery`] make the callback. Time and randomness enter through [`environment`] only, bytes of the network
+//! through [`sockets`].
 
 pub mod backend;
+pub mod blocking;
 pub mod cluster;
 pub mod config;
 pub mod delivery;
@@ -16,3 +18,4 @@ pub mod observability;
 pub mod peer;
 pub mod rfc3339;
 pub mod shard;
+pub mod sockets;

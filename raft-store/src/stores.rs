@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::memory::{MemoryDisk, Role};
+use crate::engine::memory::{MemoryDisk, Role, SyncTime};
 #[cfg(feature = "rocksdb")]
 use crate::engine::rocks::{RocksEngine, RocksLimits};
 use crate::error::StoreError;
@@ -79,12 +79,18 @@ impl Stores {
         let mark = crate::log::mark::DiskMark::new(&dir.join("mark"));
         let log = RocksEngine::open(&log_dir, Role::Log, &options.rocks)?;
         let state = RocksEngine::open(&state_dir, Role::State, &options.rocks)?;
-        let parts =
-            Parts { dir: dir.to_owned(), log: Arc::new(log), state: Arc::new(state), mark: Box::new(mark) };
+        let parts = Parts {
+            dir: dir.to_owned(),
+            log: Arc::new(log),
+            state: Arc::new(state),
+            mark: Box::new(mark),
+            sync_time: None,
+        };
         Self::assemble(parts, shards, options)
     }
 
-    /// Opens the stores on a disk in memory. Nothing runs in threads.
+    /// Opens the stores on a disk in memory. Nothing runs in threads; if its syncs take time, a task of the runtime
+    /// that this is called in makes them.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -94,6 +100,7 @@ impl Stores {
             log: Arc::new(disk.engine(Role::Log)),
             state: Arc::new(disk.engine(Role::State)),
             mark: Box::new(disk.mark()),
+            sync_time: disk.sync_time(),
         };
         Self::assemble(parts, shards, options)
     }
@@ -104,7 +111,7 @@ impl Stores {
         }
         parts.check_complete()?;
         let tail_bytes_max = options.log_cache_bytes_max / usize::from(shards);
-        let log = log::open(parts.log, parts.mark, shards, tail_bytes_max)?;
+        let log = log::open(parts.log, parts.mark, parts.sync_time, shards, tail_bytes_max)?;
         let state = StateDb::open(parts.state, shards, options.cluster_id.clone(), log.latch().clone())?;
         for shard in (0..shards).map(ShardId) {
             let purged = log.status(shard).purged.map_or(0, |id| id.index());
@@ -135,6 +142,12 @@ impl Stores {
             state_machine: self.state.shard(shard.0, Some(durable), sink),
             reader: self.state.reader(shard),
         })
+    }
+
+    /// Whether calls can wait for a disk, so that threads are worth having.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.state.blocks()
     }
 
     /// How many shards there are.
@@ -196,6 +209,8 @@ struct Parts {
     log: Arc<dyn Engine>,
     state: Arc<dyn Engine>,
     mark: Box<dyn MarkFile>,
+    /// Of a disk in memory.
+    sync_time: Option<SyncTime>,
 }
 
 impl Parts {

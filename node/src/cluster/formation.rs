@@ -87,7 +87,8 @@ async fn ask_all(settings: &Settings, identity: &Identity) -> Vec<(String, Optio
 }
 
 async fn ask(address: &str, settings: &Settings, identity: &Identity) -> Option<ProbeReply> {
-    let channel = Endpoint::from_shared(format!("http://{address}")).ok()?.connect().await.ok()?;
+    let channel =
+        crate::sockets::connect_peer(&Endpoint::from_shared(format!("http://{address}")).ok()?).await.ok()?;
     let request = ProbeRequest {
         cluster_name: settings.cluster.name.clone(),
         node_id: identity.node_id.0,

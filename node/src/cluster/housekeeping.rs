@@ -11,6 +11,7 @@ use timer_core::ids::{Sequence, ShardId, TimerKey};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::node::{Node, Running};
+use crate::blocking::away;
 use crate::config::settings::Settings;
 use crate::disk_room;
 use crate::identity::ClusterIdentity;
@@ -93,7 +94,7 @@ fn lost_log(running: &Running) -> Option<String> {
 
 /// Notes what is free, so that creates are refused before the log can't be written.
 fn watch_disk(node: &Node) {
-    if node.in_memory {
+    if node.memory.is_some() {
         return;
     }
     match disk_room::free_bytes(&node.settings.node.data_dir) {
@@ -112,7 +113,7 @@ fn unpurged_bytes(running: &Running) -> u64 {
 /// Makes what is applied durable, and lets Raft purge what is then no longer needed.
 async fn flush(running: &Arc<Running>) {
     let stores = running.stores.clone();
-    match tokio::task::spawn_blocking(move || stores.flush()).await {
+    match away(stores.blocks(), move || stores.flush()).await {
         Ok(Ok(_persisted)) => {}
         Ok(Err(e)) => {
             tracing::error!(error = %e, "the state can't be flushed; the log is kept meanwhile");
@@ -150,7 +151,7 @@ async fn expire(node: &Node, host: &Arc<ShardHost>) {
         return;
     }
     let (reader, now) = (host.reader().clone(), node.clock.now());
-    let scanned = tokio::task::spawn_blocking(move || reader.scan_expiry(now, EXPIRE_MAX));
+    let scanned = away(reader.blocks(), move || reader.scan_expiry(now, EXPIRE_MAX));
     let timers: Vec<(TimerKey, Sequence)> = match scanned.await {
         Ok(Ok(slots)) => slots.into_iter().map(|slot| (slot.key, slot.sequence)).collect(),
         Ok(Err(e)) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use raft_store::Stores;
 use timer_core::ids::ShardId;
 
 use super::node::{Node, Running};
@@ -200,18 +201,24 @@ pub fn member_out(member: &crate::identity::Member) -> Member {
     }
 }
 
+/// Where the logs of `stores` end.
+#[must_use]
+pub fn log_ends(stores: &Stores, shards: u16) -> Vec<LogEnd> {
+    let end = |shard: u16| {
+        let status = stores.log_status(ShardId(shard));
+        LogEnd {
+            shard: u32::from(shard),
+            last: status.last.as_ref().map(codec::log_id_out),
+            vote_term: status.vote_term,
+        }
+    };
+    (0..shards).map(end).collect()
+}
+
 impl Running {
     /// What this node says of itself first.
     #[must_use]
     pub fn hello(&self, lane: crate::peer::frame::Lane) -> Hello {
-        let log_ends = self.hosts.iter().map(|host| {
-            let status = self.stores.log_status(ShardId(host.shard));
-            LogEnd {
-                shard: u32::from(host.shard),
-                last: status.last.as_ref().map(codec::log_id_out),
-                vote_term: status.vote_term,
-            }
-        });
         Hello {
             lane: lane.into(),
             cluster_id: self.cluster.id.clone(),
@@ -219,7 +226,8 @@ impl Running {
             node_name: self.node_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             http_url: self.http_url.clone(),
-            log_ends: log_ends.collect(),
+            log_ends: self.log_ends.clone(),
+            boot: self.boot,
         }
     }
 
@@ -240,9 +248,6 @@ impl Running {
     /// What a peer has lost of what it had acknowledged to this node, if it has.
     #[must_use]
     pub fn lost_log(&self, theirs: &Hello) -> Option<String> {
-        theirs.log_ends.iter().find_map(|end| {
-            let last = end.last.as_ref().map(codec::log_id_in);
-            self.acknowledged.fault(theirs.node_id, end.shard as u16, last, end.vote_term)
-        })
+        self.acknowledged.lost_at_start(theirs)
     }
 }

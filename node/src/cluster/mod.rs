@@ -4,6 +4,7 @@
 //! - [`node`]: the composition root: start and shutdown
 //! - [`inbound`]: what the node does for its peers
 //! - [`router`]: finds the leader of a command or read, within the caller's deadline
+//! - [`serve`]: its REST API
 //! - [`housekeeping`]: flushes, purges, retention, storage health
 //! - [`view`]: what `/cluster` and `/readyz` show
 
@@ -12,4 +13,5 @@ pub mod housekeeping;
 pub mod inbound;
 pub mod node;
 pub mod router;
+pub mod serve;
 pub mod view;

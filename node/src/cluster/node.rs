@@ -13,13 +13,13 @@ use raft_store::{PeerNode, Stores};
 use timer_core::command::Envelope;
 use timer_core::ids::TimerKey;
 use timer_core::time::Span;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::inbound::member_out;
+use super::inbound::{log_ends, member_out};
 use super::{formation, housekeeping};
+use crate::blocking::away;
 use crate::config::settings::Settings;
 use crate::delivery::Sender;
 use crate::disk_room::DiskRoom;
@@ -27,7 +27,7 @@ use crate::environment::{Clock, Entropy, ManualClock};
 use crate::identity::{ClusterIdentity, IdentityFile, Member};
 use crate::observability::metrics::Metrics;
 use crate::peer::clocks::Clocks;
-use crate::peer::frame::{Body, Lane, OutcomesRequest, frame};
+use crate::peer::frame::{Body, Lane, LogEnd, OutcomesRequest, frame};
 use crate::peer::lanes::Lanes;
 use crate::peer::network::{Acknowledged, NetworkFactory};
 use crate::peer::server::PeerService;
@@ -35,6 +35,7 @@ use crate::shard::dispatcher::{Destinations, DispatchContext, ForwardOutcome, Lo
 use crate::shard::host::{HostParts, ShardHost};
 use crate::shard::proposer::QueueBounds;
 use crate::shard::raft::RaftTiming;
+use crate::sockets::{TcpListener, peers_from};
 
 /// How long one try to bring an outcome to a later leader may take.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,8 +60,8 @@ pub struct NodeParts {
     pub sender: Sender,
     /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Keep everything in memory: nothing survives the process.
-    pub in_memory: bool,
+    /// Keep everything on this disk in memory, and nothing but the identity in the data directory.
+    pub memory: Option<MemoryDisk>,
 }
 
 /// A node. It can be asked from the moment it is made; what it can't do yet it says.
@@ -91,8 +92,8 @@ pub struct Node {
     pub last_leader: super::view::LastLeader,
     identity: Mutex<IdentityFile>,
     sender: Arc<Sender>,
-    /// Keep everything in memory: no disk is watched.
-    pub in_memory: bool,
+    /// Everything is kept there: no disk is watched.
+    pub memory: Option<MemoryDisk>,
     running: OnceLock<Arc<Running>>,
     tasks: TaskTracker,
     attempts: TaskTracker,
@@ -114,6 +115,10 @@ pub struct Running {
     pub lanes: Arc<Lanes>,
     /// What followers acknowledged.
     pub acknowledged: Arc<Acknowledged>,
+    /// Another number for each start of the process.
+    pub boot: u64,
+    /// Where the logs ended at the start.
+    pub log_ends: Vec<LogEnd>,
     /// The comparison of clocks.
     pub clocks: Clocks,
     /// The shards, by number.
@@ -145,7 +150,7 @@ impl Node {
             last_leader: super::view::LastLeader::default(),
             identity: Mutex::new(parts.identity),
             sender: Arc::new(parts.sender),
-            in_memory: parts.in_memory,
+            memory: parts.memory,
             running: OnceLock::new(),
             tasks: TaskTracker::new(),
             attempts: TaskTracker::new(),
@@ -169,7 +174,7 @@ impl Node {
         let service = crate::peer::frame::peer_server::PeerServer::new(PeerService::new(self.clone()))
             .max_decoding_message_size(crate::peer::link::FRAME_BYTES_MAX)
             .max_encoding_message_size(crate::peer::link::FRAME_BYTES_MAX);
-        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = peers_from(listener);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let server = tonic::transport::Server::builder()
@@ -240,9 +245,8 @@ impl Node {
     async fn open_stores(&self, cluster: &ClusterIdentity) -> Result<Stores, String> {
         let options = housekeeping::store_options(&self.settings, cluster);
         let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.shards);
-        if self.in_memory {
-            let disk = MemoryDisk::new(false);
-            return Stores::memory(&disk, shards, &options).map_err(|e| e.to_string());
+        if let Some(disk) = &self.memory {
+            return Stores::memory(disk, shards, &options).map_err(|e| e.to_string());
         }
         let was_member = self.cluster_identity().is_some();
         if was_member && !dir.join("log").exists() {
@@ -253,7 +257,7 @@ impl Node {
                 cluster.name
             ));
         }
-        let opened = tokio::task::spawn_blocking(move || open(&dir, shards, &options));
+        let opened = away(true, move || open(&dir, shards, &options));
         opened.await.map_err(|e| e.to_string())?
     }
 
@@ -265,12 +269,13 @@ impl Node {
         let members: Vec<_> = cluster.members.iter().map(member_out).collect();
         let acknowledged = Arc::new(Acknowledged::default());
         let stores = Arc::new(stores);
+        let log_ends = log_ends(&stores, cluster.shards);
         let (hello, check) = self.greetings();
         let lanes =
             Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
         let offset_max = Duration::from_millis(self.settings.clock.offset_max_ms);
-        let clocks = Clocks::new(members.len(), offset_max);
-        self.tasks.spawn(clocks.clone().run(lanes.clone(), self.clock.clone(), self.stop.clone()));
+        let clocks = Clocks::new(self.clock.clone(), members.len(), offset_max);
+        self.tasks.spawn(clocks.clone().run(lanes.clone(), self.stop.clone()));
         let context = self.dispatch_context(&cluster.id);
         let room_max = context.room.available_permits();
         let mut hosts = Vec::new();
@@ -304,6 +309,8 @@ impl Node {
             stores,
             lanes,
             acknowledged,
+            boot: self.entropy.next_u64(),
+            log_ends,
             clocks,
             hosts,
             context,
@@ -376,10 +383,12 @@ impl Node {
         Ok(())
     }
 
-    /// Stops in order: passes the shards on, waits for attempts under way, makes the state durable.
+    /// Stops in order: passes the shards on, waits for attempts under way, makes the state durable. With a fatal fault
+    /// it only stops: a node that can't write its log can't pass anything on, and others take over the sooner.
     pub async fn shut_down(self: &Arc<Self>) {
         self.draining.send_replace(true);
-        if let Some(running) = self.running() {
+        let sound = self.fatal.borrow().is_none();
+        if let Some(running) = self.running().filter(|_| sound) {
             if running.cluster.members.len() == 1 {
                 // There is nobody to pass on to, so attempts end first and are then named as ended.
                 housekeeping::stop_starting(running);
@@ -394,7 +403,7 @@ impl Node {
             );
             self.drain().await;
             let stores = running.stores.clone();
-            match tokio::task::spawn_blocking(move || stores.flush()).await {
+            match away(stores.blocks(), move || stores.flush()).await {
                 Ok(Ok(_persisted)) => {}
                 Ok(Err(e)) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
                 Err(e) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
@@ -402,12 +411,15 @@ impl Node {
         }
         self.stop.cancel();
         self.tasks.close();
+        if !sound {
+            return;
+        }
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not end in time");
         }
         if let Some(running) = self.running() {
             let stores = running.stores.clone();
-            let _ = tokio::task::spawn_blocking(move || stores.close()).await;
+            let _ = away(stores.blocks(), move || stores.close()).await;
         }
     }
 

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use node::cluster::node::{Node, NodeParts, bind};
+use node::cluster::serve::serve_http;
 use node::config::Settings;
-use node::delivery::{AddressPolicy, Sender, SenderSettings, UrlFault};
+use node::delivery::{AddressPolicy, Sender, SenderSettings};
 use node::environment::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy};
-use node::http::{HttpSettings, HttpState, ServerBounds, UrlCheck};
 use node::identity::IdentityFile;
 use node::observability::log;
 use node::observability::metrics::Metrics;
+use raft_store::engine::memory::MemoryDisk;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What is to be started.
@@ -71,55 +72,25 @@ async fn run(started: Started) -> Result<(), String> {
         identity,
         clock,
         manual_clock,
-        entropy: entropy.clone(),
+        entropy,
         sender,
         metrics: Arc::new(Metrics::new()),
-        in_memory: started.in_memory,
+        memory: started.in_memory.then(|| MemoryDisk::new(false)),
     });
     if let Some(listener) = peer_listener {
         node.serve_peers(listener);
     }
-    let http = tokio::spawn(serve_http(node.clone(), entropy, policy, http_listener));
+    let http = tokio::spawn(serve_http(node.clone(), policy, http_listener));
     if let Some(banner) = started.banner {
         let _ = writeln!(std::io::stderr(), "{banner}");
     }
     let ended = serve_until_signal(&node).await;
     node.shut_down().await;
-    let _ = http.await;
-    ended
-}
-
-async fn serve_http(
-    node: Arc<Node>,
-    entropy: Arc<dyn Entropy>,
-    policy: AddressPolicy,
-    listener: tokio::net::TcpListener,
-) {
-    let settings = &node.settings.http;
-    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let state = HttpState {
-        backend: node.clone(),
-        entropy,
-        url_check: UrlCheck::new(move |url| node::delivery::check_url(url, &policy).map_err(url_fault)),
-        settings: HttpSettings {
-            deadline: std::time::Duration::from_millis(settings.request_timeout_ms),
-            body_bytes_max: size(settings.body_bytes_max),
-            ..HttpSettings::default()
-        },
-    };
-    let bounds = ServerBounds { connections_max: size(settings.connections_max), ..ServerBounds::default() };
-    let stop = node.stop.clone();
-    tracing::info!(listen = %settings.listen, node = node.settings.node.name, "serving the REST API");
-    let router = node::http::router(state);
-    node::http::serve_within(bounds, listener, router, async move { stop.cancelled().await }).await;
-}
-
-/// The HTTP layer's word for what the delivery found.
-fn url_fault(fault: UrlFault) -> node::http::UrlFault {
-    match fault {
-        UrlFault::Invalid(reason) => node::http::UrlFault::Invalid(reason),
-        UrlFault::Blocked(reason) => node::http::UrlFault::Blocked(reason),
+    if ended.is_ok() {
+        // Requests that are open get their answers. After a fault they would wait in vain.
+        let _ = http.await;
     }
+    ended
 }
 
 async fn serve_until_signal(node: &Arc<Node>) -> Result<(), String> {

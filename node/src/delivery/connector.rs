@@ -17,11 +17,11 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use timer_core::timer::ErrorKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::guard::{AddressPolicy, Blocked};
 use super::resolver::Resolve;
+use crate::sockets::TcpStream;
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;

@@ -12,13 +12,13 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::limits::{CONNECTIONS_MAX, DRAIN_MAX, HEADER_READ_MAX, HTTP2_PING_INTERVAL, STREAMS_MAX};
+use crate::sockets::{TcpListener, TcpStream, first_byte};
 
 /// How long to wait after the kernel refused a connection for want of descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -104,14 +104,13 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves one connection until it ends, or until its requests have ended after `stop`.
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(mut stream: TcpStream, router: Router, stop: CancellationToken) {
     // Answers are small and whole: waiting to fill a packet only delays them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     // Which version of HTTP it is shows in the first bytes, for which hyper waits without end.
-    let mut byte = [0];
-    let first = tokio::time::timeout(HEADER_READ_MAX, stream.peek(&mut byte));
+    let first = tokio::time::timeout(HEADER_READ_MAX, first_byte(&mut stream));
     let spoke = tokio::select! {
         peeked = first => matches!(peeked, Ok(Ok(1..))),
         () = stop.cancelled() => false,

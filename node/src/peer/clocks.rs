@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use timer_core::time::Millis;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +24,11 @@ const ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
 /// A comparison is good for this long.
 const SAMPLE_AGE_MAX: Duration = Duration::from_secs(10);
 
-/// A comparison with one peer.
+/// What a peer's clock showed; exact to half the round trip. Held against the monotonic time and not against this
+/// node's clock, so that a jump of the latter shows at once.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// The peer's clock less ours, in ms; exact to half the round trip.
-    offset_ms: i64,
+    shown: Millis,
     taken: Instant,
 }
 
@@ -47,17 +48,18 @@ pub enum Verdict {
 /// The comparisons of one node. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Clocks {
+    clock: Arc<dyn Clock>,
     samples: Arc<Mutex<BTreeMap<u64, Sample>>>,
     members: usize,
     offset_max_ms: i64,
 }
 
 impl Clocks {
-    /// For a cluster of `members` nodes.
+    /// For `clock` in a cluster of `members` nodes.
     #[must_use]
-    pub fn new(members: usize, offset_max: Duration) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, members: usize, offset_max: Duration) -> Self {
         let offset_max_ms = i64::try_from(offset_max.as_millis()).unwrap_or(i64::MAX);
-        Self { samples: Arc::default(), members, offset_max_ms }
+        Self { clock, samples: Arc::default(), members, offset_max_ms }
     }
 
     /// What the fresh comparisons say.
@@ -70,15 +72,19 @@ impl Clocks {
     /// Each peer's clock less ours in ms, where the comparison is fresh.
     #[must_use]
     pub fn offsets(&self) -> BTreeMap<u64, i64> {
+        let now = self.clock.now();
         let samples = self.samples.lock();
-        let fresh = samples.iter().filter(|(_, sample)| sample.taken.elapsed() < SAMPLE_AGE_MAX);
-        fresh.map(|(peer, sample)| (*peer, sample.offset_ms)).collect()
+        let ages = samples.iter().map(|(peer, sample)| (*peer, sample.shown, sample.taken.elapsed()));
+        let fresh = ages.filter(|(_, _, age)| *age < SAMPLE_AGE_MAX);
+        fresh
+            .map(|(peer, shown, age)| (peer, shown.0 as i64 + age.as_millis() as i64 - now.0 as i64))
+            .collect()
     }
 
     /// Asks every peer again and again until `stop`.
-    pub async fn run(self, lanes: Arc<Lanes>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    pub async fn run(self, lanes: Arc<Lanes>, stop: CancellationToken) {
         loop {
-            let probes = lanes.peers().map(|(id, _)| self.probe(id, &lanes, &clock));
+            let probes = lanes.peers().map(|(id, _)| self.probe(id, &lanes));
             futures_util::future::join_all(probes).await;
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -87,15 +93,14 @@ impl Clocks {
         }
     }
 
-    async fn probe(&self, peer: u64, lanes: &Lanes, clock: &Arc<dyn Clock>) {
+    async fn probe(&self, peer: u64, lanes: &Lanes) {
         let Some(link) = lanes.lane(peer, Lane::Control) else { return };
-        let (began, sent) = (Instant::now(), clock.now());
+        let began = Instant::now();
         let answer = link.call(frame(0, Body::ClockProbe(ClockProbe {})), ROUND_TRIP_MAX).await;
         let Ok(Body::ClockReply(reply)) = answer else { return };
         // The peer read its clock about half-way.
-        let half_ms = began.elapsed().as_millis() as i64 / 2;
-        let offset_ms = reply.now_ms as i64 - (sent.0 as i64 + half_ms);
-        self.samples.lock().insert(peer, Sample { offset_ms, taken: Instant::now() });
+        let sample = Sample { shown: Millis(reply.now_ms), taken: began + began.elapsed() / 2 };
+        self.samples.lock().insert(peer, sample);
     }
 }
 
@@ -116,7 +121,25 @@ fn verdict(mut offsets: Vec<i64>, members: usize, offset_max_ms: i64) -> Verdict
 
 #[cfg(test)]
 mod tests {
+    use timer_core::time::Span;
+
     use super::*;
+    use crate::environment::ManualClock;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_jump_of_this_clock_shows_without_another_comparison() {
+        let clock = ManualClock::new(Millis(1_000_000));
+        let clocks = Clocks::new(Arc::new(clock.clone()), 3, Duration::from_millis(250));
+        for peer in [1, 2] {
+            let sample = Sample { shown: Millis(1_000_000), taken: Instant::now() };
+            clocks.samples.lock().insert(peer, sample);
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+        clock.advance(Span(5_000));
+        assert_eq!(clocks.verdict(), Verdict::Trusted);
+        clock.advance(Span(2_000));
+        assert_eq!(clocks.verdict(), Verdict::Ahead(2_000));
+    }
 
     #[test]
     fn a_clock_ahead_of_the_quorum_is_not_trusted() {

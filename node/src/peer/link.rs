@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
 use super::frame::{Body, Frame, Hello, Lane};
+use crate::sockets::connect_peer;
 
 /// Frames that wait to be sent on a lane. A full queue is an error at once: whoever asks has a deadline.
 const SEND_QUEUE_MAX: usize = 4096;
@@ -178,7 +179,7 @@ impl Link {
         check: &CheckHello,
     ) -> Result<(), String> {
         let hello = hello(self.inner.lane).ok_or("this node is starting")?;
-        let channel = tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect())
+        let channel = tokio::time::timeout(CONNECT_TIMEOUT, connect_peer(endpoint))
             .await
             .map_err(|_| format!("no connection within {CONNECT_TIMEOUT:?}"))?
             .map_err(|e| format!("no connection: {e}"))?;

@@ -28,7 +28,7 @@ use raft_store::{PeerNode, TypeConfig};
 
 use super::codec::{self, LogId};
 use super::commit_carrier;
-use super::frame::{Body, Lane, frame};
+use super::frame::{Body, Hello, Lane, frame};
 use super::lanes::Lanes;
 use super::link::{Link, LinkError};
 use super::snapshot_sender;
@@ -50,6 +50,8 @@ type C = TypeConfig;
 #[derive(Debug, Default)]
 pub struct Acknowledged {
     table: Mutex<HashMap<(u64, u16), LogId>>,
+    /// The start of each node's process that was last found to have lost nothing.
+    boots: Mutex<HashMap<u64, u64>>,
 }
 
 impl Acknowledged {
@@ -59,11 +61,30 @@ impl Acknowledged {
         *known = (*known).max(log_id);
     }
 
+    /// What a follower's process had lost when it started, or none. It is asked once a start: while a process
+    /// runs, its log grows, and what it says on one connection can be older than what it acknowledges meanwhile
+    /// on another.
+    #[must_use]
+    pub fn lost_at_start(&self, theirs: &Hello) -> Option<String> {
+        let mut boots = self.boots.lock();
+        if boots.get(&theirs.node_id) == Some(&theirs.boot) {
+            return None;
+        }
+        let lost = theirs.log_ends.iter().find_map(|end| {
+            let last = end.last.as_ref().map(codec::log_id_in);
+            self.fault(theirs.node_id, end.shard as u16, last, end.vote_term)
+        });
+        if lost.is_none() {
+            boots.insert(theirs.node_id, theirs.boot);
+        }
+        lost
+    }
+
     /// What a follower has lost that says that its log ends at `end` and that it last voted in `vote_term`, or
     /// none. A leader of a later term may rightly have cut what this one had appended but not committed, and
     /// what follows the cut may not have come yet.
     #[must_use]
-    pub fn fault(&self, node: u64, shard: u16, end: Option<LogId>, vote_term: u64) -> Option<String> {
+    fn fault(&self, node: u64, shard: u16, end: Option<LogId>, vote_term: u64) -> Option<String> {
         let known = *self.table.lock().get(&(node, shard))?;
         let behind = end.is_none_or(|end| end < known) && vote_term <= known.leader_id.term;
         behind.then(|| {
@@ -289,7 +310,30 @@ impl RaftNetworkV2<C> for Network {
 mod tests {
     use raft_store::type_config::log_id;
 
+    use super::super::frame::LogEnd;
     use super::*;
+
+    #[test]
+    fn what_is_acknowledged_while_a_process_runs_is_not_held_against_what_it_said_before() {
+        let acknowledged = Acknowledged::default();
+        let hello = |boot, index| Hello {
+            node_id: 7,
+            boot,
+            log_ends: vec![LogEnd {
+                shard: 0,
+                last: Some(codec::log_id_out(&log_id(3, 1, index))),
+                vote_term: 3,
+            }],
+            ..Hello::default()
+        };
+        assert!(acknowledged.lost_at_start(&hello(1, 40)).is_none());
+        acknowledged.note(7, 0, log_id(3, 1, 50));
+        assert!(acknowledged.lost_at_start(&hello(1, 40)).is_none(), "the same process on another lane");
+        for _ in 0..2 {
+            assert!(acknowledged.lost_at_start(&hello(2, 49)).is_some(), "a later process has less");
+        }
+        assert!(acknowledged.lost_at_start(&hello(3, 50)).is_none());
+    }
 
     #[test]
     fn a_log_that_went_back_within_its_term_is_a_fault_and_one_that_was_cut_by_a_later_leader_is_not() {

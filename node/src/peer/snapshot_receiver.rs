@@ -12,6 +12,7 @@ use timer_core::ids::ShardId;
 use super::codec;
 use super::frame::SnapshotBegin;
 use super::server::SnapshotSink;
+use crate::blocking::away;
 use crate::observability::metrics::{Metrics, SnapshotDirection};
 use crate::shard::raft::Raft;
 
@@ -20,6 +21,8 @@ struct Transfer {
     shard: u16,
     raft: Raft,
     vote: codec::Vote,
+    /// Whether the stores can block.
+    blocks: bool,
     /// Away only while a thread works on it.
     receiver: Option<SnapshotReceiver>,
     installed: bool,
@@ -46,18 +49,20 @@ pub async fn begin(
 ) -> Result<Box<dyn SnapshotSink>, String> {
     let vote = codec::vote_in(begin.vote.as_ref().ok_or("no vote")?);
     let stores = stores.clone();
-    let receiver =
-        blocking(move || stores.state().receive(ShardId(shard), &begin.header).map_err(|e| e.to_string()))
-            .await?;
+    let blocks = stores.blocks();
+    let receiver = blocking(blocks, move || {
+        stores.state().receive(ShardId(shard), &begin.header).map_err(|e| e.to_string())
+    })
+    .await?;
     tracing::info!(shard, "receiving a snapshot");
-    Ok(Box::new(Transfer { shard, raft, vote, receiver: Some(receiver), installed: false, metrics }))
+    Ok(Box::new(Transfer { shard, raft, vote, blocks, receiver: Some(receiver), installed: false, metrics }))
 }
 
 impl SnapshotSink for Transfer {
     fn chunk(&mut self, data: Bytes) -> BoxFuture<'_, Result<(), String>> {
         async move {
             let mut receiver = self.receiver.take().ok_or("the transfer has failed before")?;
-            let (receiver, result) = blocking(move || {
+            let (receiver, result) = blocking(self.blocks, move || {
                 let result = receiver.chunk(&data).map(drop).map_err(|e| e.to_string());
                 Ok((receiver, result))
             })
@@ -73,7 +78,8 @@ impl SnapshotSink for Transfer {
         async move {
             let vote = self.vote;
             let receiver = self.receiver.take().ok_or("the transfer has failed before")?;
-            let snapshot = blocking(move || receiver.finish(&vote).map_err(|e| e.to_string())).await?;
+            let snapshot =
+                blocking(self.blocks, move || receiver.finish(&vote).map_err(|e| e.to_string())).await?;
             let installed =
                 self.raft.install_full_snapshot(vote, snapshot).await.map_err(|e| e.to_string())?;
             self.installed = true;
@@ -85,7 +91,8 @@ impl SnapshotSink for Transfer {
 }
 
 async fn blocking<T: Send + 'static>(
+    blocks: bool,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?
+    away(blocks, work).await.map_err(|e| e.to_string())?
 }

@@ -23,6 +23,7 @@ use super::cursor::CursorKeeper;
 use super::feed::Notices;
 use super::office::{Admission, Due, Office};
 use super::proposer::{ProposeError, Proposer};
+use crate::blocking::away;
 use crate::delivery::{Attempt, Report, Sender};
 use crate::environment::Clock;
 use crate::observability::metrics::Metrics;
@@ -150,6 +151,9 @@ impl Dispatcher {
     pub async fn run(self, mut notices: Notices) {
         let mut cursor = CursorKeeper::new(&self);
         let mut clock_seen = self.context.clock.now();
+        // A place that was waited for. It is used, not given back: a semaphore hands it to the next who waits, and
+        // two shards that wait would hand it to each other for ever.
+        let mut place = None;
         loop {
             while let Ok(batch) = notices.try_recv() {
                 self.office.notice(batch);
@@ -158,7 +162,7 @@ impl Dispatcher {
             self.office.collect_due(clock_seen);
             self.load_ahead(clock_seen).await;
             let wake_at = self.office.next_due().unwrap_or(Millis::MAX).min(clock_seen + Span::from_secs(1));
-            let starving = self.start_ready();
+            let starving = self.start_ready(place.take());
             tokio::select! {
                 () = self.ended.cancelled() => return,
                 () = self.office.wake.notified() => {}
@@ -167,7 +171,7 @@ impl Dispatcher {
                     None => return,
                 },
                 () = self.context.clock.sleep_until(wake_at) => {}
-                room = self.context.room.acquire(), if starving => drop(room),
+                room = self.context.room.clone().acquire_owned(), if starving => place = room.ok(),
                 () = cursor.tick() => cursor.advance(&self, &mut notices),
             }
         }
@@ -193,9 +197,8 @@ impl Dispatcher {
         }
         while let Some(from) = self.office.begin_load(horizon, &self.context.look_ahead) {
             let reader = self.reader.clone();
-            let read = tokio::task::spawn_blocking(move || {
-                reader.scan_wheel(Bound::Included(from), horizon, LOAD_LIMIT)
-            });
+            let read =
+                away(reader.blocks(), move || reader.scan_wheel(Bound::Included(from), horizon, LOAD_LIMIT));
             match read.await {
                 Ok(Ok(found)) => {
                     let found: Vec<Due> = found
@@ -210,7 +213,7 @@ impl Dispatcher {
                     self.office.collect_due(self.context.clock.now());
                     if cut_off && self.office.has_ready() {
                         // What is due goes out while the rest is still to be read.
-                        self.start_ready();
+                        self.start_ready(None);
                     }
                 }
                 Ok(Err(e)) => {
@@ -226,13 +229,14 @@ impl Dispatcher {
         }
     }
 
-    /// Starts what is ready as far as there is room; `true` if some is left.
-    fn start_ready(&self) -> bool {
+    /// Starts what is ready as far as there is room, in `place` first; `true` if some is left.
+    fn start_ready(&self, mut place: Option<OwnedSemaphorePermit>) -> bool {
         loop {
             if !self.office.has_ready() {
                 return false;
             }
-            let Ok(room) = self.context.room.clone().try_acquire_owned() else { return true };
+            let room = place.take().or_else(|| self.context.room.clone().try_acquire_owned().ok());
+            let Some(room) = room else { return true };
             let Some(due) = self.office.pop_ready() else { return false };
             if self.office.admit(&due, self.context.clock.now()) == Admission::Admitted {
                 let this = self.clone();

@@ -28,6 +28,9 @@ use crate::peer::clocks::{Clocks, Verdict};
 
 /// The wait before another try to open a session.
 const RETRY: Duration = Duration::from_millis(50);
+/// How often a leader in office asks whether its clock may still be trusted. Meanwhile it neither stamps nor starts
+/// anything, so this bounds only how long the shard stands still.
+const CLOCK_CHECK: Duration = Duration::from_millis(500);
 /// How long a hand-over waits for a quorum, and then for another leader, before it is given up.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -74,7 +77,8 @@ impl Leadership {
         loop {
             let term = leads(&metrics.borrow_watched());
             let wanted = term.filter(|_| !*leaving.borrow_and_update());
-            if term_in_office.is_some() && term_in_office != wanted {
+            let ahead = matches!(self.clocks.verdict(), Verdict::Ahead(_));
+            if term_in_office.is_some() && (term_in_office != wanted || ahead) {
                 self.leave_office();
                 term_in_office = None;
             }
@@ -90,6 +94,7 @@ impl Leadership {
                 changed = metrics.changed() => if changed.is_err() { break },
                 _ = leaving.changed() => {}
                 () = tokio::time::sleep(RETRY), if retry => {}
+                () = tokio::time::sleep(CLOCK_CHECK), if !retry && wanted.is_some() => {}
             }
         }
         self.leave_office();

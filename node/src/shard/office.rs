@@ -24,6 +24,9 @@ use super::token::TokenMaker;
 /// A [`Due`], its place in the wheel and two allocations.
 const DUE_BYTES: usize = 160;
 
+/// How long an attempt waits for the one before it to be over.
+const UNDER_WAY_HOLD: Span = Span(200);
+
 /// A pending attempt: a key of the wheel table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
@@ -58,8 +61,6 @@ pub enum Admission {
     Admitted,
     /// It is kept until a fence falls, or comes again later: nothing to do now.
     Kept,
-    /// It is under way already.
-    Duplicate,
 }
 
 /// The office of one session.
@@ -81,7 +82,8 @@ struct Desk {
     wheel_bytes: usize,
     /// Every pending attempt of the tables below it is in the wheel or further on.
     frontier: (Millis, Sequence),
-    /// Positions of what left the wheel and is not settled, with their number.
+    /// Positions of what left the wheel and is not settled, with their number. What waits in the wheel for a time
+    /// later than its position is among them: the wheel's times say nothing about it.
     unsettled: BTreeMap<Millis, u32>,
     ready: VecDeque<Due>,
     under_way: HashMap<TimerKey, Vec<UnderWay>>,
@@ -229,9 +231,12 @@ impl Office {
         let mut due = Vec::new();
         let mut desk = self.desk.lock();
         desk.wheel.advance(now, &mut due);
-        for (_, item) in due {
+        for (at, item) in due {
             desk.wheel_bytes = desk.wheel_bytes.saturating_sub(item.bytes());
-            *desk.unsettled.entry(item.position).or_default() += 1;
+            // One that was deferred has been counted before.
+            if at <= item.position {
+                *desk.unsettled.entry(item.position).or_default() += 1;
+            }
             desk.ready.push_back(item);
         }
     }
@@ -263,10 +268,7 @@ impl Office {
 
     /// Comes again at `at`.
     pub fn defer(&self, due: Due, at: Millis) {
-        let mut desk = self.desk.lock();
-        desk.settle(due.position);
-        desk.keep(at.max(due.position), due);
-        drop(desk);
+        self.desk.lock().defer(due, at);
         self.wake.notify_one();
     }
 
@@ -278,13 +280,13 @@ impl Office {
             fenced.held.push(due.clone());
             return Admission::Kept;
         }
+        // Its retry can be due before whoever made the attempt before it knows that the outcome is applied.
         if desk.is_under_way(&due.key, due.generation) {
-            desk.settle(due.position);
-            return Admission::Duplicate;
+            desk.defer(due.clone(), now + UNDER_WAY_HOLD);
+            return Admission::Kept;
         }
         if let Some(until) = desk.awaited_until(due, now) {
-            desk.settle(due.position);
-            desk.keep(until, due.clone());
+            desk.defer(due.clone(), until);
             return Admission::Kept;
         }
         let until = now + Span(CALLBACK_TIMEOUT_MAX.0 + CLOCK_OFFSET_MAX.0);
@@ -410,6 +412,15 @@ impl Desk {
         self.wheel.insert(at, due);
     }
 
+    /// Lets it come again at `at`. If that is later than its position, the position stays unsettled meanwhile, or
+    /// the cursor would overtake it and a later leader would not find it.
+    fn defer(&mut self, due: Due, at: Millis) {
+        if at <= due.position {
+            self.settle(due.position);
+        }
+        self.keep(at.max(due.position), due);
+    }
+
     fn is_under_way(&self, key: &TimerKey, generation: Sequence) -> bool {
         self.under_way.get(key).is_some_and(|attempts| attempts.iter().any(|a| a.generation == generation))
     }
@@ -460,3 +471,7 @@ impl Drop for FenceGuard {
         self.office.unfence(&self.key);
     }
 }
+
+#[cfg(test)]
+#[path = "office_tests.rs"]
+mod tests;

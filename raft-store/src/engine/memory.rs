@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -48,6 +49,12 @@ impl Power {
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.0.lock().steps
+    }
+
+    /// Whether the power has gone by a [`Fault::PowerCut`] and was not restored.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.0.lock().off
     }
 
     fn epoch(&self) -> u64 {
@@ -104,9 +111,20 @@ pub enum Role {
     State,
 }
 
+/// Says how long the next sync of the log takes.
+#[derive(Clone)]
+pub struct SyncTime(pub Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl std::fmt::Debug for SyncTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SyncTime")
+    }
+}
+
 /// The disk of a simulated node: it outlives the stores that are opened on it.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk {
+    sync_time: Option<SyncTime>,
     power: Power,
     log: Arc<Mutex<Disk>>,
     state: Arc<Mutex<Disk>>,
@@ -118,7 +136,14 @@ impl MemoryDisk {
     #[must_use]
     pub fn new(crash_model: bool) -> Self {
         let disk = || Arc::new(Mutex::new(Disk { durable: crash_model.then(Map::new), ..Disk::default() }));
-        Self { power: Power::default(), log: disk(), state: disk(), mark: Arc::default() }
+        Self { sync_time: None, power: Power::default(), log: disk(), state: disk(), mark: Arc::default() }
+    }
+
+    /// A disk whose syncs of the log take time, by tokio's clock: what is under way when the power goes is lost
+    /// without having been acknowledged.
+    #[must_use]
+    pub fn with_sync_time(self, sync_time: SyncTime) -> Self {
+        Self { sync_time: Some(sync_time), ..self }
     }
 
     /// The switch for faults.
@@ -160,6 +185,10 @@ impl MemoryDisk {
         let mut mark = self.mark.lock();
         damage(&mut mark.durable);
         mark.live = mark.durable.clone();
+    }
+
+    pub(crate) fn sync_time(&self) -> Option<SyncTime> {
+        self.sync_time.clone()
     }
 
     pub(crate) fn engine(&self, role: Role) -> MemoryEngine {

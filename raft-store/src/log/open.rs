@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::engine::memory::SyncTime;
 use crate::engine::{Batch, Engine, View};
 use crate::error::StoreError;
 use crate::keys::{log_anchor, log_committed, log_entry, log_format, log_vote};
@@ -28,13 +29,14 @@ pub(crate) fn is_blank(engine: &dyn View) -> Result<bool, StoreError> {
     Ok(blank)
 }
 
-/// Opens the logs of `shards` shards. `tail_bytes_max` bounds the entries of one shard that stay in memory.
+/// Opens the logs of `shards` shards. `sync_time`: how long syncs take on an engine that does not block. `tail_bytes_max` bounds the entries of one shard that stay in memory.
 ///
 /// # Errors
 /// When anything is not as it was left: see [`StoreError`].
 pub(crate) fn open(
     engine: Arc<dyn Engine>,
     mark_file: Box<dyn MarkFile>,
+    sync_time: Option<SyncTime>,
     shards: u16,
     tail_bytes_max: usize,
 ) -> Result<LogDb, StoreError> {
@@ -60,11 +62,16 @@ pub(crate) fn open(
     }
     mark.save()?;
     let cells = tails.into_iter().map(ShardCell::new).collect();
-    let (writer, threads) = if engine.blocks() {
-        let (writer, threads) = Writer::start(engine.clone(), mark)?;
-        (writer, Some(threads))
-    } else {
-        (Writer::inline(engine.clone(), mark), None)
+    let (writer, threads) = match sync_time {
+        _ if engine.blocks() => {
+            let (writer, threads) = Writer::start(engine.clone(), mark)?;
+            (writer, Some(threads))
+        }
+        Some(sync_time) => {
+            let (writer, task) = Writer::late(engine.clone(), mark, sync_time);
+            (writer, Some(task))
+        }
+        None => (Writer::inline(engine.clone(), mark), None),
     };
     Ok(LogDb { engine, cells, writer, threads: Mutex::new(threads) })
 }

@@ -1,17 +1,20 @@
 //! One writer for the logs of all shards: what is pending becomes one batch and one sync.
 //!
 //! Two stages, each a thread: the first writes and syncs the log, the second raises and syncs the high-water
-//! mark and only then acknowledges, while the first writes the next batch. In simulation both run inline.
+//! mark and only then acknowledges, while the first writes the next batch. On an engine in memory both run inline,
+//! at once or, in simulation, when a task finds that a sync has taken its time.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
 
 use crate::engine::Engine;
+use crate::engine::memory::SyncTime;
 use crate::error::StoreError;
 use crate::health::{Health, Latch};
 use crate::limits::{PENDING_BYTES_MAX, UNMARKED_BATCHES_MAX};
@@ -84,8 +87,10 @@ pub(crate) struct Writer {
     health: Latch,
     log_sync: Stopwatch,
     mark_sync: Stopwatch,
-    /// Set in simulation: no threads.
+    /// Set on an engine in memory: no threads.
     inline: Option<Mutex<Mark>>,
+    /// Set if syncs then take time: wakes the task that waits for them.
+    late: Option<Arc<Notify>>,
 }
 
 #[derive(Default)]
@@ -96,14 +101,50 @@ struct Queue {
     closing: bool,
 }
 
-/// The threads of a writer, joined by [`Threads::join`].
+/// What works for a writer, ended by [`Threads::join`].
 #[derive(Debug)]
-pub(crate) struct Threads(Vec<JoinHandle<()>>);
+pub(crate) enum Threads {
+    /// Its two stages.
+    Stages(Vec<JoinHandle<()>>),
+    /// The task of [`Writer::late`].
+    Task(AbortHandle),
+}
 
 impl Writer {
     /// A writer without threads: every job is done when [`Self::submit`] returns.
     pub(crate) fn inline(engine: Arc<dyn Engine>, mark: Mark) -> Arc<Self> {
         Arc::new(Self::new(engine, Some(Mutex::new(mark))))
+    }
+
+    /// A writer without threads whose jobs are done by a task of the present runtime, each after a sync's time.
+    pub(crate) fn late(engine: Arc<dyn Engine>, mark: Mark, time: SyncTime) -> (Arc<Self>, Threads) {
+        let late = Some(Arc::new(Notify::new()));
+        let writer = Arc::new(Self { late, ..Self::new(engine, Some(Mutex::new(mark))) });
+        let task = tokio::spawn(Self::run_late(Arc::downgrade(&writer), writer.late.clone(), time));
+        (writer, Threads::Task(task.abort_handle()))
+    }
+
+    async fn run_late(writer: Weak<Self>, wake: Option<Arc<Notify>>, time: SyncTime) {
+        let Some(wake) = wake else { return };
+        loop {
+            wake.notified().await;
+            let Some(writer) = writer.upgrade() else { return };
+            let running = writer.log_sync.start();
+            tokio::time::sleep((time.0)()).await;
+            drop(running);
+            writer.write_queued();
+        }
+    }
+
+    /// Does what is queued, inline.
+    fn write_queued(&self) {
+        let Some(mark) = &self.inline else { return };
+        let jobs = {
+            let mut queue = self.queue.lock();
+            queue.urgent = false;
+            std::mem::take(&mut queue.jobs)
+        };
+        self.write_jobs(jobs, &mut Inline { writer: self, mark: &mut mark.lock() });
     }
 
     /// A writer with its two threads.
@@ -121,7 +162,7 @@ impl Writer {
         let marking = spawn("log-mark", Box::new(move || second.run_mark(mark, &from_writer)))?;
         let writing = spawn("log-write", Box::new(move || first.run_log(&to_mark)))?;
         // The writer ends first and with it the channel that the second stage lives on.
-        Ok((writer, Threads(vec![writing, marking])))
+        Ok((writer, Threads::Stages(vec![writing, marking])))
     }
 
     fn new(engine: Arc<dyn Engine>, inline: Option<Mutex<Mark>>) -> Self {
@@ -135,6 +176,7 @@ impl Writer {
             log_sync: Stopwatch::default(),
             mark_sync: Stopwatch::default(),
             inline,
+            late: None,
         }
     }
 
@@ -167,7 +209,7 @@ impl Writer {
     /// When the log has failed or is closed; nothing is queued then.
     pub(crate) fn submit(&self, job: Job) -> Result<(), StoreError> {
         self.check()?;
-        if let Some(mark) = &self.inline {
+        if let (Some(mark), None) = (&self.inline, &self.late) {
             self.write_jobs(vec![job], &mut Inline { writer: self, mark: &mut mark.lock() });
             return self.check();
         }
@@ -180,6 +222,9 @@ impl Writer {
         queue.jobs.push(job);
         if queue.urgent {
             self.wake.notify_one();
+            if let Some(late) = &self.late {
+                late.notify_one();
+            }
         }
         Ok(())
     }
@@ -194,6 +239,7 @@ impl Writer {
         self.queue.lock().closing = true;
         self.wake.notify_all();
         self.room.close();
+        self.write_queued();
     }
 
     /// A write failed: what it left on disk is unknown, so nothing may follow it.
@@ -340,8 +386,9 @@ impl Drop for FailOnPanic<'_> {
 impl Threads {
     /// Waits for the end of both; a panic in one was reported as a failure.
     pub(crate) fn join(&mut self) {
-        for thread in self.0.drain(..) {
-            let _ = thread.join();
+        match self {
+            Self::Stages(threads) => threads.drain(..).for_each(|thread| drop(thread.join())),
+            Self::Task(task) => task.abort(),
         }
     }
 }

@@ -90,6 +90,12 @@ impl StateDb {
         SnapshotReceiver::begin(self.inner.clone(), shard, header)
     }
 
+    /// Whether calls can wait for a disk, so that threads are worth having.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.inner.engine.blocks()
+    }
+
     pub(crate) fn replica(&self, shard: u16) -> &Arc<Replica> {
         &self.inner.replicas[usize::from(shard)]
     }

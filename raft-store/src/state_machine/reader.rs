@@ -43,6 +43,12 @@ impl StateReader {
         Self { inner, replica }
     }
 
+    /// Whether calls can wait for a disk, so that threads are worth having.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.inner.engine.blocks()
+    }
+
     /// The timer of `key`, in any state.
     ///
     /// # Errors

@@ -1,0 +1,37 @@
+//! Serves the REST API of a node until it stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::node::Node;
+use crate::delivery::{AddressPolicy, UrlFault, check_url};
+use crate::http::{HttpSettings, HttpState, ServerBounds, UrlCheck, router, serve_within};
+use crate::sockets::TcpListener;
+
+/// Serves until `node` stops; open requests may then end within the server's drain time.
+pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpListener) {
+    let settings = &node.settings.http;
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let state = HttpState {
+        backend: node.clone(),
+        entropy: node.entropy.clone(),
+        url_check: UrlCheck::new(move |url| check_url(url, &policy).map_err(url_fault)),
+        settings: HttpSettings {
+            deadline: Duration::from_millis(settings.request_timeout_ms),
+            body_bytes_max: size(settings.body_bytes_max),
+            ..HttpSettings::default()
+        },
+    };
+    let bounds = ServerBounds { connections_max: size(settings.connections_max), ..ServerBounds::default() };
+    let stop = node.stop.clone();
+    tracing::info!(listen = %settings.listen, node = node.settings.node.name, "serving the REST API");
+    serve_within(bounds, listener, router(state), async move { stop.cancelled().await }).await;
+}
+
+/// The HTTP layer's word for what the delivery found.
+fn url_fault(fault: UrlFault) -> crate::http::UrlFault {
+    match fault {
+        UrlFault::Invalid(reason) => crate::http::UrlFault::Invalid(reason),
+        UrlFault::Blocked(reason) => crate::http::UrlFault::Blocked(reason),
+    }
+}

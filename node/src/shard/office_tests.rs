@@ -1,0 +1,72 @@
+//! What an office forgets, and what it must not.
+
+use super::*;
+
+const NOW: Millis = Millis(1_000_000);
+
+fn due(position: u64) -> Due {
+    let position = Millis(NOW.0 + position);
+    Due { key: TimerKey::new("default", "a"), generation: Sequence(7), position }
+}
+
+/// An office at `NOW` that has read ahead and in which `due` is ready.
+fn office(due: &Due, awaited: &[OpenAttempt]) -> Office {
+    let office = Office::new(3, 1, NOW, Millis(0), awaited);
+    let bounds = LookAhead { span: Span(60_000), timers_max: 10, bytes_max: 1 << 20 };
+    assert!(office.begin_load(NOW + Span(60_000), &bounds).is_some());
+    office.end_load(vec![due.clone()], None);
+    office
+}
+
+/// Collects what is due at `at` and gives it.
+fn collect(office: &Office, at: Millis) -> Option<Due> {
+    office.collect_due(at);
+    office.pop_ready()
+}
+
+#[test]
+fn a_retry_that_is_due_before_the_attempt_before_it_is_over_is_not_forgotten() {
+    let first = due(100);
+    let office = office(&first, &[]);
+    let at = NOW + Span(100);
+    assert_eq!(collect(&office, at), Some(first.clone()));
+    assert_eq!(office.admit(&first, at), Admission::Admitted);
+    // The outcome is applied and noticed, but whoever proposed it has not heard yet.
+    let retry = due(200);
+    let (key, position) = (retry.key.clone(), retry.position);
+    office.notice([Notice::Scheduled { key, position, generation: retry.generation }]);
+    let at = NOW + Span(200);
+    assert_eq!(collect(&office, at), Some(retry.clone()));
+    assert_eq!(office.admit(&retry, at), Admission::Kept);
+    office.finish(&first);
+    let later = at + UNDER_WAY_HOLD;
+    assert_eq!(collect(&office, later), Some(retry.clone()));
+    assert_eq!(office.admit(&retry, later), Admission::Admitted);
+}
+
+#[test]
+fn the_cursor_does_not_overtake_what_was_deferred() {
+    let due = due(100);
+    let office = office(&due, &[]);
+    let at = NOW + Span(100);
+    assert_eq!(collect(&office, at), Some(due.clone()));
+    assert_eq!(office.admit(&due, at), Admission::Admitted);
+    office.retreat(due.clone(), at + Span(50));
+    assert_eq!(office.settled_below(), due.position);
+    assert_eq!(collect(&office, at + Span(50)), Some(due.clone()));
+    assert_eq!(office.admit(&due, at + Span(50)), Admission::Admitted);
+    office.finish(&due);
+    assert_eq!(office.settled_below(), NOW + Span(60_000), "only the frontier is left");
+}
+
+#[test]
+fn the_cursor_does_not_overtake_what_a_predecessor_may_still_answer() {
+    let due = due(100);
+    let until = NOW + Span(5_000);
+    let (key, generation) = (due.key.clone(), due.generation);
+    let office = office(&due, &[OpenAttempt { key, generation, attempt: 1, until }]);
+    let at = NOW + Span(100);
+    assert_eq!(collect(&office, at), Some(due.clone()));
+    assert_eq!(office.admit(&due, at), Admission::Kept);
+    assert_eq!(office.settled_below(), due.position);
+}

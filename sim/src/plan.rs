@@ -1,0 +1,206 @@
+//! What a seed chooses (swarm testing: each run leaves most faults out, so that those that are in go deeper).
+//! Deliberately absent: when each fault happens ([`crate::nemesis`] draws that as it goes).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// One node is cut off from everybody.
+    PartitionOne,
+    /// Nodes are cut into a majority and a minority.
+    PartitionMajority,
+    /// Two halves that only one node can talk to.
+    PartitionBridge,
+    /// One node's messages to another are lost, the answers would not be.
+    PartitionOneWay,
+    /// Messages between two nodes are held and come later, all at once.
+    Hold,
+    /// Messages take much longer.
+    Slow,
+    /// A process is killed: what it wrote and did not sync stays.
+    Kill,
+    /// A node loses its power: what was not synced is gone.
+    PowerCutNode,
+    /// All nodes lose their power at the same time.
+    PowerCutAll,
+    /// A node loses its power in the middle of a write to its disk.
+    PowerCutMidWrite,
+    /// A node is stopped in order and started again.
+    Restart,
+    /// A node's clock is off by no more than is promised to be harmless.
+    ClockWithin,
+    /// A node's clock jumps ahead by much more.
+    ClockBeyond,
+    /// A node's clock falls behind.
+    ClockBehind,
+    /// A disk's syncs take hundreds of milliseconds, or seconds.
+    DiskStall,
+    /// A receiver answers 500.
+    ReceiverFails,
+    /// A receiver does not answer.
+    ReceiverHangs,
+    /// A receiver answers late.
+    ReceiverSlow,
+    /// A receiver's host is down.
+    ReceiverDown,
+}
+
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::PartitionOne,
+        Self::PartitionMajority,
+        Self::PartitionBridge,
+        Self::PartitionOneWay,
+        Self::Hold,
+        Self::Slow,
+        Self::Kill,
+        Self::PowerCutNode,
+        Self::PowerCutAll,
+        Self::PowerCutMidWrite,
+        Self::Restart,
+        Self::ClockWithin,
+        Self::ClockBeyond,
+        Self::ClockBehind,
+        Self::DiskStall,
+        Self::ReceiverFails,
+        Self::ReceiverHangs,
+        Self::ReceiverSlow,
+        Self::ReceiverDown,
+    ];
+
+    /// Those that end a leader's process.
+    pub const ENDING: [Self; 5] =
+        [Self::Kill, Self::PowerCutNode, Self::PowerCutAll, Self::PowerCutMidWrite, Self::Restart];
+
+    /// Its name in a history.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PartitionOne => "partitionOne",
+            Self::PartitionMajority => "partitionMajority",
+            Self::PartitionBridge => "partitionBridge",
+            Self::PartitionOneWay => "partitionOneWay",
+            Self::Hold => "hold",
+            Self::Slow => "slow",
+            Self::Kill => "kill",
+            Self::PowerCutNode => "powerCutNode",
+            Self::PowerCutAll => "powerCutAll",
+            Self::PowerCutMidWrite => "powerCutMidWrite",
+            Self::Restart => "restart",
+            Self::ClockWithin => "clockWithin",
+            Self::ClockBeyond => "clockBeyond",
+            Self::ClockBehind => "clockBehind",
+            Self::DiskStall => "diskStall",
+            Self::ReceiverFails => "receiverFails",
+            Self::ReceiverHangs => "receiverHangs",
+            Self::ReceiverSlow => "receiverSlow",
+            Self::ReceiverDown => "receiverDown",
+        }
+    }
+}
+
+/// What one run is.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Of the run.
+    pub seed: u64,
+    /// 3 or 5.
+    pub nodes: u32,
+    /// Of the cluster.
+    pub shards: u16,
+    /// Hosts that are called back.
+    pub receivers: u32,
+    /// Hosts that call the API.
+    pub clients: u32,
+    /// A step of the simulation: no message is faster.
+    pub tick: Duration,
+    /// The longest that a message takes while no fault slows it.
+    pub latency_max: Duration,
+    /// How long the calm phase before the faults is.
+    pub calm: Duration,
+    /// How long faults come and go.
+    pub faults: Duration,
+    /// Faults that may come.
+    pub kinds: BTreeSet<FaultKind>,
+    /// The mean time between two faults.
+    pub fault_every: Duration,
+    /// Faults that may be in force at once.
+    pub faults_at_once_max: usize,
+    /// `raft.log_keep_entries`.
+    pub log_keep_entries: u64,
+    /// `storage.flush_interval_ms`.
+    pub flush_interval_ms: u64,
+    /// `raft.linger_ms`.
+    pub linger_ms: u64,
+    /// `delivery.look_ahead_ms`.
+    pub look_ahead_ms: u64,
+    /// `delivery.concurrency_max`.
+    pub concurrency_max: u64,
+    /// The longest that a sync of the log takes while no fault delays it.
+    pub sync_max: Duration,
+    /// The mean pause of a client between two operations.
+    pub think: Duration,
+    /// How far ahead timers are set, at most.
+    pub horizon: Duration,
+    /// Timers that several clients work on.
+    pub shared_timers: u32,
+    /// Of 100 timers, how many meet a receiver that fails at first.
+    pub failing_percent: u32,
+}
+
+impl Plan {
+    /// What `seed` chooses.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed ^ 0x5eed_0f_51a1);
+        let rng = &mut rng;
+        let ms = Duration::from_millis;
+        let pick = |rng: &mut SmallRng, of: &[u64]| of.choose(rng).copied().unwrap_or_default();
+        let kinds_wanted = rng.random_range(1..=6);
+        let mut kinds: BTreeSet<_> = FaultKind::ALL.choose_multiple(rng, kinds_wanted).copied().collect();
+        // Without a change of leader a run says little.
+        kinds.extend(FaultKind::ENDING.choose(rng));
+        // Nor if nothing can fire while there is a fault.
+        if kinds.iter().all(|kind| *kind == FaultKind::PowerCutAll) {
+            kinds.insert(FaultKind::Kill);
+        }
+        Self {
+            seed,
+            nodes: if rng.random_bool(0.7) { 3 } else { 5 },
+            shards: rng.random_range(1..=4),
+            receivers: 2,
+            clients: rng.random_range(2..=3),
+            tick: ms(5),
+            latency_max: ms(pick(rng, &[5, 10, 20, 50])),
+            calm: ms(4_000),
+            faults: ms(rng.random_range(30_000..=90_000)),
+            kinds,
+            fault_every: ms(pick(rng, &[3_000, 6_000, 12_000])),
+            faults_at_once_max: rng.random_range(1..=3),
+            log_keep_entries: pick(rng, &[1, 10, 100, 20_000]),
+            flush_interval_ms: pick(rng, &[1_000, 3_000, 30_000]),
+            linger_ms: pick(rng, &[0, 1, 5]),
+            look_ahead_ms: pick(rng, &[1_000, 5_000, 60_000]),
+            concurrency_max: pick(rng, &[8, 64, 1_000]),
+            sync_max: ms(pick(rng, &[1, 3, 10, 40])),
+            think: ms(pick(rng, &[100, 200, 400])),
+            horizon: ms(pick(rng, &[2_000, 8_000, 25_000])),
+            shared_timers: rng.random_range(2..=12),
+            failing_percent: *[0, 10, 40].choose(rng).unwrap_or(&0),
+        }
+    }
+
+    /// For the history's head.
+    #[must_use]
+    pub fn options(&self) -> std::collections::BTreeMap<String, String> {
+        let text = format!("{self:?}");
+        [("plan".to_owned(), text)].into()
+    }
+}
