@@ -3,6 +3,7 @@
 
 use crate::definition::RetryPolicy;
 use crate::ids::Sequence;
+use crate::mutant::Mutant;
 use crate::time::Span;
 
 /// Milliseconds are counted in thousandths while they grow, so that 1 ms times 1.5 does not stay 1 ms.
@@ -15,6 +16,9 @@ const SCALE: u64 = 1000;
 /// `jitter`: never longer than `interval_max`, so that bounds hold without a margin.
 #[must_use]
 pub fn backoff(policy: &RetryPolicy, failures: u32, generation: Sequence, attempt: u32) -> Span {
+    if Mutant::BackoffIgnored.is_on() {
+        return Span(0);
+    }
     let most = policy.interval_max.0.saturating_mul(SCALE);
     let mut wait = policy.initial_interval.0.saturating_mul(SCALE).min(most);
     for _ in 1..failures {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::definition::{Definition, Payload};
 use crate::ids::{Sequence, TimerKey};
 use crate::limits::{DEAD_RETENTION, KEPT_ANSWERS_MAX, RETENTION};
+use crate::mutant::Mutant;
 use crate::time::Millis;
 
 /// A timer's record.
@@ -238,6 +239,7 @@ impl Timer {
     /// Makes it wait for an attempt that is due at `due`. Its place in the wheel is never behind `now`, which
     /// is why no command that is under way can land below a cursor that the leader moves meanwhile.
     pub(crate) fn wait(&mut self, due: Millis, cursor: Millis, now: Millis) {
+        let due = if Mutant::EarlyByRounding.is_on() { Millis((due.0 + 500) / 1000 * 1000) } else { due };
         self.next_attempt_at = Some(due);
         self.position = Some(due.max(cursor).max(now));
         self.purge_at = None;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use timer_core::command::{Fence, Notice};
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::limits::{CALLBACK_TIMEOUT_MAX, CLOCK_OFFSET_MAX};
+use timer_core::mutant::Mutant;
 use timer_core::shard_state::OpenAttempt;
 use timer_core::time::{Millis, Span};
 use timer_core::timer::InFlight;
@@ -121,7 +122,7 @@ impl Office {
         let desk = Desk {
             wheel: Wheel::new(now),
             wheel_bytes: 0,
-            frontier: (cursor, Sequence(0)),
+            frontier: (if Mutant::NoScanAfterElection.is_on() { Millis::MAX } else { cursor }, Sequence(0)),
             unsettled: BTreeMap::new(),
             ready: VecDeque::new(),
             under_way: HashMap::new(),
@@ -415,7 +416,7 @@ impl Desk {
     /// Lets it come again at `at`. If that is later than its position, the position stays unsettled meanwhile, or
     /// the cursor would overtake it and a later leader would not find it.
     fn defer(&mut self, due: Due, at: Millis) {
-        if at <= due.position {
+        if at <= due.position || Mutant::CursorOvertakes.is_on() {
             self.settle(due.position);
         }
         self.keep(at.max(due.position), due);

@@ -7,6 +7,7 @@ use openraft::{Config, SnapshotPolicy};
 use raft_store::TypeConfig;
 use raft_store::log::ShardLog;
 use raft_store::state_machine::ShardStateMachine;
+use timer_core::mutant::Mutant;
 
 use crate::peer::network::NetworkFactory;
 
@@ -57,7 +58,7 @@ pub fn config(cluster: &str, shard: u16, timing: &RaftTiming) -> Result<Arc<Conf
         enable_pre_vote: Some(true),
         // Without it a partition in which one node sees both sides can block elections for ever
         // (openraft #2080); off by default.
-        quorum_loss_probe_interval: Some(ms(timing.probe)),
+        quorum_loss_probe_interval: (!Mutant::NoQuorumProbe.is_on()).then(|| ms(timing.probe)),
         // By default a restarted leader goes on in its old term; its state may be older than what it had
         // shown, since the state DB has no WAL.
         enable_leader_restore: Some(false),

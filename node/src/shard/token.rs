@@ -7,6 +7,7 @@
 //! index moved; outcomes are log entries, so the index moves with the attempts.
 
 use timer_core::limits::LOG_INDEX_MAX;
+use timer_core::mutant::Mutant;
 
 const NUMBER_BITS: u32 = 16;
 
@@ -35,7 +36,9 @@ impl TokenMaker {
         if self.number + 1 >= 1 << NUMBER_BITS {
             return None;
         }
-        self.number += 1;
+        if !Mutant::TokenUsedAgain.is_on() || self.number == 0 {
+            self.number += 1;
+        }
         Some((self.index << NUMBER_BITS) | self.number)
     }
 }

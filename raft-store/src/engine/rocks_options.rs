@@ -3,6 +3,7 @@
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options,
 };
+use timer_core::mutant::Mutant;
 
 /// Memory and files that the engines may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +55,13 @@ pub(super) fn log(limits: &RocksLimits) -> Options {
     let mut options = base(limits);
     // The default mode stops silently at the first damaged record, which loses what was acknowledged.
     // This one refuses damage in the middle and takes a torn tail, which was never acknowledged.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_track_and_verify_wals_in_manifest(true);
+    let mode = if Mutant::DefaultWalMode.is_on() {
+        DBRecoveryMode::PointInTime
+    } else {
+        DBRecoveryMode::TolerateCorruptedTailRecords
+    };
+    options.set_wal_recovery_mode(mode);
+    options.set_track_and_verify_wals_in_manifest(!Mutant::DefaultWalMode.is_on());
     options.set_write_buffer_size(limits.log_memtable_bytes_max);
     options.set_max_total_wal_size(4 * limits.log_memtable_bytes_max as u64);
     // Records live for minutes and are hardly ever read again: neither cache nor compression pays.

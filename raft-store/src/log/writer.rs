@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use timer_core::mutant::Mutant;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 
@@ -298,7 +299,7 @@ impl Writer {
         }
         let outcome = self.check().and_then(|()| {
             let _running = self.log_sync.start();
-            self.engine.write(group.batch, group.sync)
+            self.engine.write(group.batch, group.sync && !Mutant::AcknowledgeBeforeSync.is_on())
         });
         match outcome {
             Ok(()) => stage.written(group.changes, group.acks),
@@ -342,7 +343,7 @@ impl Writer {
                 Change::Vote(shard, vote) => mark.place(shard).vote = Some(vote),
             }
         }
-        if !changes.is_empty() {
+        if !changes.is_empty() && !Mutant::AcknowledgeBeforeSync.is_on() {
             let outcome = self.check().and_then(|()| {
                 let _running = self.mark_sync.start();
                 mark.save()

@@ -15,6 +15,7 @@
 
 use crate::command::Fence;
 use crate::limits::CLOCK_OFFSET_MAX;
+use crate::mutant::Mutant;
 use crate::shard_state::{Lost, OpenAttempt, Predecessor, Session};
 use crate::time::Millis;
 use crate::timer::{InFlight, Timer};
@@ -25,6 +26,9 @@ use crate::timer::{InFlight, Timer};
 /// this timer on its way.
 #[must_use]
 pub fn in_flight(session: Option<&Session>, timer: &Timer, fence: Option<Fence>, now: Millis) -> InFlight {
+    if Mutant::DeleteIgnoresInFlight.is_on() {
+        return InFlight::No;
+    }
     let mut found = ahead(timer.in_flight, now);
     // Without a session nobody has ever started an attempt.
     let Some(session) = session else { return found };

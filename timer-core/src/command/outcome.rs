@@ -6,6 +6,7 @@ use crate::command::{Context, Reply, flight};
 use crate::definition::Payload;
 use crate::ids::{Sequence, TimerKey};
 use crate::limits::{DEFERRAL_DELAY_MIN, DEFERRALS_MAX};
+use crate::mutant::Mutant;
 use crate::retry;
 use crate::tables::{Overlay, Tables};
 use crate::time::Millis;
@@ -71,7 +72,7 @@ pub(crate) fn apply<T: Tables>(
 ) -> Result<Reply, T::Error> {
     let awaited = |timer: &&Timer| {
         timer.state.is_pending()
-            && timer.generation == outcome.generation
+            && (timer.generation == outcome.generation || Mutant::GenerationNotCompared.is_on())
             && timer.next_attempt() == outcome.attempt
     };
     let Some(mut timer) = overlay.timer(&outcome.key)?.filter(awaited).cloned() else {
