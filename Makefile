@@ -2,7 +2,7 @@
 # Deliberately absent: other profiles. Everything is built with --release, so that RocksDB is compiled once.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build try test lint demo bench clean
+.PHONY: help dev build try test lint demo bench sim clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ demo: ## Three nodes, thirty timers, one kill -9: about a minute, ends by itself
 bench: ## Measure creates, callbacks and lateness on this machine
 	@scripts/preflight.sh
 	@scripts/bench.sh $(ARGS)
+
+sim: ## Simulate whole clusters with faults: 100 seeds, or SEEDS=n FROM=m, or one: SEED=n
+	@scripts/sim.sh
 
 clean: ## Remove what this workspace compiled; the dependencies (RocksDB) stay
 	@scripts/clean.sh

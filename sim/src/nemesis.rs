@@ -1,7 +1,7 @@
 //! Makes faults and takes them back, in the driver's time between two steps. Each fault's kind, targets and length
 //! are drawn from the seed; each kind of the plan comes at least once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::receiver::Mood;
 
 /// A power cut in the middle of a write comes within so many steps of a disk.
 const DOOM_STEPS_MAX: u64 = 40;
+/// For how long a peer's clock is remembered: `SAMPLE_AGE_MAX` of `node/src/peer/clocks.rs`, and a bit.
+const CLOCK_MEMORY: Duration = Duration::from_secs(11);
 /// How long a process may take to stop in order.
 const STOP_MAX: Duration = Duration::from_secs(30);
 
@@ -59,6 +61,8 @@ pub struct Nemesis {
     /// Kinds that have not come yet.
     owed: VecDeque<FaultKind>,
     kinds: Vec<FaultKind>,
+    /// When clocks were set right.
+    righted: BTreeMap<u32, Duration>,
 }
 
 impl Nemesis {
@@ -72,7 +76,7 @@ impl Nemesis {
         // First one that certainly changes a leader.
         owed.sort_by_key(|kind| !FaultKind::ENDING.contains(kind));
         let (active, next_at) = (Vec::new(), cluster.sim.elapsed());
-        Self { rng, active, next_id: 0, next_at, owed: owed.into(), kinds }
+        Self { rng, active, next_id: 0, next_at, owed: owed.into(), kinds, righted: BTreeMap::new() }
     }
 
     /// Whether every kind of the plan has come.
@@ -335,8 +339,11 @@ impl Nemesis {
         cluster: &mut Cluster<'_>,
         kind: FaultKind,
     ) -> Option<(Undo, Vec<u32>, Option<i64>)> {
-        // A majority keeps the true time: against a majority that errs no clock can be held.
-        let wrong = cluster.machines.iter().filter(|machine| machine.clock.offset_ms() != 0).count();
+        // A majority keeps the true time, and has kept it for as long as its peers may go by what it showed last:
+        // against a majority that errs no clock can be held.
+        let now = cluster.sim.elapsed();
+        let lately = |n: u32| self.righted.get(&n).is_some_and(|at| now < *at + CLOCK_MEMORY);
+        let wrong = cluster.machines.iter().filter(|m| m.clock.offset_ms() != 0 || lately(m.number)).count();
         if wrong >= cluster.machines.len() / 2 {
             return None;
         }
@@ -378,7 +385,10 @@ impl Nemesis {
                 cluster.machine(*node).sync_more_ms.store(0, Ordering::Relaxed);
                 cluster.stalled.remove(node);
             }
-            Undo::Clock(node) => cluster.machine(*node).clock.set_offset(0),
+            Undo::Clock(node) => {
+                cluster.machine(*node).clock.set_offset(0);
+                self.righted.insert(*node, cluster.sim.elapsed());
+            }
             Undo::Mood(receiver) => cluster.receivers[*receiver].mood.set(Mood::Good),
             Undo::Receiver(receiver) => {
                 let name = cluster.receivers[*receiver].name.clone();

@@ -371,13 +371,5 @@ fn destination(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::destination;
-
-    #[test]
-    fn a_destination_is_scheme_host_and_port() {
-        assert_eq!(destination("http://A.example:80/x/y?z"), "http://a.example:80");
-        assert_eq!(destination("https://b.example?x"), "https://b.example");
-        assert_eq!(destination("https://[::1]:9"), "https://[::1]:9");
-    }
-}
+#[path = "dispatcher_tests.rs"]
+mod tests;
