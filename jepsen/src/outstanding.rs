@@ -8,21 +8,33 @@ use parking_lot::Mutex;
 
 use crate::bounds::retry_policy;
 
-/// Timers in force, by name: generation and due time in wall-clock ms.
+/// Timers by name.
 #[derive(Debug, Default)]
 pub struct Outstanding {
-    timers: Mutex<HashMap<String, (u64, u64)>>,
+    timers: Mutex<Timers>,
+}
+
+#[derive(Debug, Default)]
+struct Timers {
+    /// Generation and due time in wall-clock ms of what is in force and not delivered.
+    waiting: HashMap<String, (u64, u64)>,
+    /// The newest generation that is over. It may be before its client has its answer.
+    over: HashMap<String, u64>,
 }
 
 impl Outstanding {
     /// A client was told of this definition.
     pub fn acknowledged(&self, timer: &str, answer: &Answer) {
         let mut timers = self.timers.lock();
-        let known = timers.get(timer).map_or(0, |(generation, _)| *generation);
-        if answer.state.is_pending() && answer.generation >= known {
-            timers.insert(timer.to_owned(), (answer.generation, answer.execute_at_ms));
-        } else if answer.generation >= known {
-            timers.remove(timer);
+        let over = timers.over.get(timer).copied().unwrap_or(0);
+        let known = timers.waiting.get(timer).map_or(0, |(generation, _)| *generation);
+        if answer.generation < known {
+            return;
+        }
+        if answer.state.is_pending() && answer.generation > over {
+            timers.waiting.insert(timer.to_owned(), (answer.generation, answer.execute_at_ms));
+        } else {
+            timers.waiting.remove(timer);
         }
     }
 
@@ -32,16 +44,21 @@ impl Outstanding {
         let ended = delivery.reply.is_success()
             || delivery.attempt >= policy.max_attempts
             || delivery.reply.status().is_some_and(|status| policy.is_dead_on(status));
+        if !ended {
+            return;
+        }
         let mut timers = self.timers.lock();
-        let known = timers.get(&delivery.timer).map(|(generation, _)| *generation);
-        if ended && known == Some(delivery.generation) {
-            timers.remove(&delivery.timer);
+        let over = timers.over.entry(delivery.timer.clone()).or_default();
+        *over = delivery.generation.max(*over);
+        let known = timers.waiting.get(&delivery.timer).map(|(generation, _)| *generation);
+        if known == Some(delivery.generation) {
+            timers.waiting.remove(&delivery.timer);
         }
     }
 
     /// How many are due before `wall_ms`.
     pub fn due_before(&self, wall_ms: u64) -> usize {
-        self.timers.lock().values().filter(|(_, due_ms)| *due_ms < wall_ms).count()
+        self.timers.lock().waiting.values().filter(|(_, due_ms)| *due_ms < wall_ms).count()
     }
 }
 
@@ -92,6 +109,16 @@ mod tests {
         assert_eq!((outstanding.due_before(700), outstanding.due_before(701)), (0, 1));
         outstanding.delivered(&delivery(20, 2, 200));
         assert_eq!(outstanding.due_before(u64::MAX), 0);
+    }
+
+    #[test]
+    fn a_delivery_may_come_before_the_answer_to_the_client() {
+        let outstanding = Outstanding::default();
+        outstanding.delivered(&delivery(10, 1, 200));
+        outstanding.acknowledged("t", &answer(10, 500, State::Scheduled));
+        assert_eq!(outstanding.due_before(u64::MAX), 0);
+        outstanding.acknowledged("t", &answer(20, 500, State::Scheduled));
+        assert_eq!(outstanding.due_before(u64::MAX), 1);
     }
 
     #[test]
