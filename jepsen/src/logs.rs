@@ -28,6 +28,7 @@ pub struct Logs {
 struct Seen {
     panics: Vec<String>,
     internal: Vec<String>,
+    passed: Vec<String>,
     last: BTreeMap<u32, String>,
     snapshots: u64,
     sessions: u64,
@@ -40,6 +41,8 @@ pub struct Remarks {
     pub panics: Vec<String>,
     /// Lines of requests that failed by a fault of the server.
     pub internal: Vec<String>,
+    /// Lines of shards that have forgotten a timer that is pending.
+    pub passed: Vec<String>,
     /// Snapshots that were installed.
     pub snapshots: u64,
     /// Sessions that were opened.
@@ -64,6 +67,9 @@ impl Logs {
                 Some("installed a snapshot") => self.seen.lock().snapshots += 1,
                 Some("a request failed by a fault of ours") => {
                     keep(&mut self.seen.lock().internal, format!("n{node}: {short}"));
+                }
+                Some("the cursor passed a pending timer") => {
+                    keep(&mut self.seen.lock().passed, format!("n{node}: {short}"));
                 }
                 Some(_) | None => {}
             }
@@ -99,6 +105,7 @@ impl Logs {
         Remarks {
             panics: seen.panics.clone(),
             internal: seen.internal.clone(),
+            passed: seen.passed.clone(),
             snapshots: seen.snapshots,
             sessions: seen.sessions,
         }

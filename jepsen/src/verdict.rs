@@ -36,6 +36,9 @@ pub struct Extra {
     pub panics: Vec<String>,
     /// Requests that failed by a fault of the server.
     pub internal: Vec<String>,
+    /// Shards that said that their cursor had passed a pending timer.
+    #[serde(default)]
+    pub passed: Vec<String>,
     /// Requests to receivers that are no callbacks.
     pub odd: u64,
     /// Redirects that were followed.
@@ -69,6 +72,7 @@ impl Extra {
             surprises: stage.surprises(),
             panics: remarks.panics,
             internal: remarks.internal,
+            passed: remarks.passed,
             odd: stage.receivers.odd.load(Ordering::Relaxed),
             followed: stage.receivers.followed.load(Ordering::Relaxed),
             damaged: damage.map(|(number, said)| format!("n{number}: {said}")).collect(),
@@ -87,11 +91,12 @@ impl Extra {
     }
 
     /// The checks that only the harness can make.
-    fn checks(&self) -> [(String, bool); 4] {
+    fn checks(&self) -> [(String, bool); 5] {
         [
             ("no node ended by itself".to_owned(), self.surprises.is_empty()),
             ("no node panicked".to_owned(), self.panics.is_empty()),
             ("no request failed by a fault of the server".to_owned(), self.internal.is_empty()),
+            ("no shard's cursor passed a pending timer".to_owned(), self.passed.is_empty()),
             ("receivers got callbacks only, and no redirect was followed".to_owned(), self.odd + self.followed == 0),
         ]
     }
@@ -155,6 +160,7 @@ impl Judged {
             ("SURPRISE", &self.extra.surprises),
             ("PANIC", &self.extra.panics),
             ("INTERNAL", &self.extra.internal),
+            ("PASSED", &self.extra.passed),
             ("DAMAGED", &self.extra.damaged),
         ];
         for (word, list) in lists {
