@@ -156,7 +156,7 @@ impl Kind {
         }
     }
 
-    /// Whether the nodes must run under libfaketime for it.
+    /// Whether the nodes must run with a clock that can be shifted.
     pub const fn is_of_clocks(self) -> bool {
         matches!(self, ClockOffset | ClockJump)
     }

@@ -129,7 +129,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Check { dir } => check(&dir),
         Command::Plan(args) => show_plan(&args),
-        Command::Probe => probe::probe(&Kind::ALL).map(|_| {
+        Command::Probe => probe::probe(&Kind::ALL).map(|()| {
             println!("every facility works here");
             Verdict::Pass
         }),
@@ -151,10 +151,13 @@ fn run(args: &RunArgs) -> anyhow::Result<Verdict> {
     probe::sweep();
     let mut setup = setup(args)?;
     let plan = setup.plan()?;
-    setup.faketime = probe::probe(&setup.kinds)?.faketime;
+    probe::probe(&setup.kinds)?;
     setup.timerd = which(&setup.timerd)?;
     setup.out = make_directory(args)?;
-    println!("seed {}  profile {}  nodes {}  shards {}", setup.seed, setup.profile, setup.nodes, setup.shards);
+    println!(
+        "seed {}  profile {}  nodes {}  shards {}",
+        setup.seed, setup.profile, setup.nodes, setup.shards
+    );
     println!("the plan, from the begin of the faults at {} s:", setup.calm_ms() / 1000);
     plan.lines().iter().for_each(|line| println!("  {line}"));
     let extra = run::run(&setup)?;
@@ -188,7 +191,9 @@ fn show_plan(args: &RunArgs) -> anyhow::Result<Verdict> {
 }
 
 fn setup(args: &RunArgs) -> anyhow::Result<Setup> {
-    let find = |name: &String| Kind::find(name).with_context(|| format!("there is no fault {name:?}: see `jepsen kinds`"));
+    let find = |name: &String| {
+        Kind::find(name).with_context(|| format!("there is no fault {name:?}: see `jepsen kinds`"))
+    };
     let kinds = match args.kinds.as_slice() {
         [] => kind::of_profile(args.profile, args.seed),
         [none] if none == "none" => Vec::new(),
@@ -208,7 +213,6 @@ fn setup(args: &RunArgs) -> anyhow::Result<Setup> {
         disabled,
         timerd: args.timerd.clone(),
         out: PathBuf::new(),
-        faketime: None,
     })
 }
 

@@ -1,8 +1,6 @@
 //! Whether this machine can do what the faults need: each facility is tried, not assumed, and what is missing is
 //! named in one line. Deliberately not here: installing, which `run.sh` does.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use rustix::process::geteuid;
 
@@ -12,22 +10,11 @@ use crate::network::{Network, Rule};
 use crate::shell::run;
 
 const PROBE_BYTES: u64 = 16 << 20;
-const FAKETIME: [&str; 2] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-];
-
-/// What the machine has.
-#[derive(Clone, Debug, Default)]
-pub struct Facilities {
-    pub faketime: Option<PathBuf>,
-}
-
 /// Tries everything that `kinds` need.
 ///
 /// # Errors
 /// One line: what does not work, and why.
-pub fn probe(kinds: &[Kind]) -> anyhow::Result<Facilities> {
+pub fn probe(kinds: &[Kind]) -> anyhow::Result<()> {
     anyhow::ensure!(geteuid().is_root(), "not root: network namespaces and loop devices need it");
     for (tool, package) in [
         ("ip", "iproute2"),
@@ -47,10 +34,13 @@ pub fn probe(kinds: &[Kind]) -> anyhow::Result<Facilities> {
         let root = std::path::Path::new("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
         anyhow::ensure!(root.exists() || root.with_file_name("tasks").exists(), "no cpu control group (v1)");
     }
-    let faketime = FAKETIME.iter().map(PathBuf::from).find(|path| path.exists());
-    let clocks = kinds.iter().any(|kind| kind.is_of_clocks());
-    anyhow::ensure!(!clocks || faketime.is_some(), "libfaketime is missing: apt-get install faketime");
-    Ok(Facilities { faketime })
+    if kinds.iter().any(|kind| kind.is_of_clocks()) {
+        anyhow::ensure!(
+            run(&["sh", "-c", "command -v cc"]).is_ok(),
+            "cc is missing: apt-get install gcc libc6-dev"
+        );
+    }
+    Ok(())
 }
 
 /// Two namespaces that are connected, and a rule that counts.

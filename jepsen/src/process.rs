@@ -34,7 +34,7 @@ pub struct Launch {
     pub clock: Option<FakeClock>,
 }
 
-/// libfaketime, and the file with the offset.
+/// The library that shifts the time, and the file that says by how much (nanoseconds, an i64 as the machine has it).
 #[derive(Clone, Debug)]
 pub struct FakeClock {
     pub library: PathBuf,
@@ -100,8 +100,7 @@ impl Launch {
         command.args(["setpriv", "--pdeathsig", "KILL", "env"]);
         if let Some(clock) = &self.clock {
             command.arg(format!("LD_PRELOAD={}", clock.library.display()));
-            command.arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.file.display()));
-            command.args(["FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_CACHE_DURATION=1"]);
+            command.arg(format!("JEPSEN_CLOCK={}", clock.file.display()));
         }
         // The harness's own variables look like settings, which a node refuses if it does not know them.
         for (name, _) in

@@ -45,7 +45,6 @@ pub struct Setup {
     pub disabled: BTreeSet<Kind>,
     pub timerd: PathBuf,
     pub out: PathBuf,
-    pub faketime: Option<PathBuf>,
 }
 
 impl Setup {
@@ -118,13 +117,11 @@ async fn perform(setup: &Setup, plan: Plan, network: Arc<Network>) -> anyhow::Re
         out: setup.out.clone(),
         kinds: setup.kinds.clone(),
         disabled: setup.disabled.clone(),
-        faketime: setup.faketime.clone(),
     };
     let (for_stage, quit) = (recorder.clone(), stop.clone());
     let (on_network, with_receivers) = (network.clone(), receivers.clone());
-    let stage = crate::shell::blocking(move || {
-        Stage::set(scene, on_network, for_stage, with_receivers, quit)
-    });
+    let stage =
+        crate::shell::blocking(move || Stage::set(scene, on_network, for_stage, with_receivers, quit));
     let stage = Arc::new(stage.await?);
     stage.start().await?;
     let supervision = CancellationToken::new();

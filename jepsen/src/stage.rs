@@ -44,7 +44,6 @@ pub struct Scene {
     pub out: PathBuf,
     pub kinds: Vec<Kind>,
     pub disabled: BTreeSet<Kind>,
-    pub faketime: Option<PathBuf>,
 }
 
 /// All of it. The order of the fields is the order of the end: processes, then disks, then what they stood on.
@@ -113,18 +112,17 @@ impl Stage {
         let clocks = has(Kind::is_of_clocks);
         let logs = Arc::new(Logs::new(recorder.clone(), !clocks));
         let room = DiskRoom::make(scene.pid)?;
+        let library = clocks.then(|| shifter(&scene.out)).transpose()?;
         let mut cgroups = Cgroups(Vec::new());
         let mut nodes = Vec::new();
         for number in 1..=scene.nodes {
             let disk = Disk::make(room.path(), &format!("n{number}"), None)?;
             let config = scene.out.join(format!("n{number}.toml"));
             std::fs::write(&config, configuration(&scene, number, &disk.path().join("data")))?;
-            let clock = scene.faketime.clone().filter(|_| clocks).map(|library| FakeClock {
-                library,
-                file: scene.out.join(format!("n{number}.clock")),
-            });
+            let file = scene.out.join(format!("n{number}.clock"));
+            let clock = library.clone().map(|library| FakeClock { library, file });
             if let Some(clock) = &clock {
-                std::fs::write(&clock.file, "+0")?;
+                std::fs::write(&clock.file, 0_i64.to_ne_bytes())?;
             }
             let cgroup = has(|kind| kind == Kind::CpuStarve).then(|| cgroup(scene.pid, number));
             if let Some(path) = &cgroup {
@@ -272,6 +270,22 @@ impl Stage {
             }
         }
     }
+}
+
+/// Compiles the library that shifts a node's clock, and gives its path.
+fn shifter(out: &Path) -> anyhow::Result<PathBuf> {
+    let (source, library) = (out.join("shift.c"), out.join("shift.so"));
+    std::fs::write(&source, include_str!("../clock/shift.c"))?;
+    crate::shell::run(&[
+        "cc",
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-o",
+        &library.to_string_lossy(),
+        &source.to_string_lossy(),
+    ])?;
+    Ok(library)
 }
 
 /// Small disks, a short log and frequent flushes, so that snapshots, purges and flushes happen within minutes.

@@ -97,7 +97,10 @@ impl Extra {
             ("no node panicked".to_owned(), self.panics.is_empty()),
             ("no request failed by a fault of the server".to_owned(), self.internal.is_empty()),
             ("no shard's cursor passed a pending timer".to_owned(), self.passed.is_empty()),
-            ("receivers got callbacks only, and no redirect was followed".to_owned(), self.odd + self.followed == 0),
+            (
+                "receivers got callbacks only, and no redirect was followed".to_owned(),
+                self.odd + self.followed == 0,
+            ),
         ]
     }
 }
@@ -152,7 +155,10 @@ impl Judged {
         println!("recovery of a shard: at most {} ms", s.recovery_ms_max);
         println!("sessions {}, snapshots installed {}", self.extra.sessions, self.extra.snapshots);
         let (asked, effective) = self.faults();
-        println!("faults: {} of {} took effect, {} s under faults", s.faults_effective, asked, s.fault_seconds);
+        println!(
+            "faults: {} of {} took effect, {} s under faults",
+            s.faults_effective, asked, s.fault_seconds
+        );
         for (kind, (of_kind, took)) in effective {
             println!("  {kind:<18} {took} of {of_kind}");
         }
@@ -226,4 +232,4 @@ fn today() -> anyhow::Result<String> {
 
 #[cfg(test)]
 #[path = "verdict_tests.rs"]
-mod tests;
+pub mod tests;

@@ -33,6 +33,11 @@ fn history(kinds: &[&str], effective: bool) -> History {
     builder.finish().unwrap()
 }
 
+/// The same, judged.
+pub fn judged(kinds: &[&str], effective: bool) -> Judged {
+    Judged::of(history(kinds, effective), Extra::default())
+}
+
 #[test]
 fn a_fault_without_effect_makes_the_verdict_unknown() {
     let judged = Judged::of(history(&["kill"], false), Extra::default());
@@ -57,9 +62,26 @@ fn a_line_has_the_documented_names() {
     let judged = Judged::of(history(&["kill"], true), Extra::default());
     let line = judged.line("smoke", "abc").unwrap();
     for name in [
-        "commit", "date", "seed", "profile", "nodes", "shards", "faultSeconds", "faultKinds",
-        "faultsEffective", "powerCuts", "bitFlips", "acked", "fired", "lost", "early", "ghost",
-        "duplicates", "zombies", "latenessMs", "verdict",
+        "commit",
+        "date",
+        "seed",
+        "profile",
+        "nodes",
+        "shards",
+        "faultSeconds",
+        "faultKinds",
+        "faultsEffective",
+        "powerCuts",
+        "bitFlips",
+        "acked",
+        "fired",
+        "lost",
+        "early",
+        "ghost",
+        "duplicates",
+        "zombies",
+        "latenessMs",
+        "verdict",
     ] {
         assert!(!line[name].is_null(), "{name}");
     }

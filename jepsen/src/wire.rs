@@ -48,11 +48,16 @@ mod tests {
         let file: serde_json::Value = serde_json::from_str(text).unwrap();
         let vectors = file["vectors"].as_array().unwrap();
         let mut compared = 0;
-        for vector in vectors.iter().filter(|v| v["group"] == "default" && v["groupShards"] == v["clusterShards"])
+        for vector in
+            vectors.iter().filter(|v| v["group"] == "default" && v["groupShards"] == v["clusterShards"])
         {
             let shards = u16::try_from(vector["clusterShards"].as_u64().unwrap()).unwrap();
             let id = vector["id"].as_str().unwrap();
-            assert_eq!(u64::from(shard_of(id, shards)), vector["shard"].as_u64().unwrap(), "{id} of {shards}");
+            assert_eq!(
+                u64::from(shard_of(id, shards)),
+                vector["shard"].as_u64().unwrap(),
+                "{id} of {shards}"
+            );
             compared += 1;
         }
         assert!(compared > 20, "{compared}");

@@ -1,6 +1,9 @@
 //! Faults of clocks: one node's wall clock is off by less than is allowed, or by far more, from one moment to the
 //! next. Its monotonic clock goes on as before, as it would on a machine.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,8 +19,6 @@ use crate::random::Random;
 use crate::stage::Stage;
 use crate::wire::parse_rfc3339;
 
-/// libfaketime looks at its file once a second.
-const SEEN_MS: u64 = 1_200;
 /// What asking for the time may take without making the answer useless.
 const ASK_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -25,18 +26,17 @@ const ASK_TIME_MAX: Duration = Duration::from_secs(1);
 pub(super) async fn shift(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
     let nodes = take(stage, planned)?;
     let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
-    let file = node.clock_file().context("the node does not run under libfaketime")?;
+    let file = node.clock_file().context("the node's clock can't be shifted")?;
     let offset_ms = offset(planned);
     let within = offset_ms.unsigned_abs() <= CLOCK_OFFSET_MAX_MS;
     if !within {
         // It must not lead, so the others must do.
         stage.book.down(node.number);
     }
-    let shifted = std::fs::write(&file, format!("{:+.3}", offset_ms as f64 / 1000.0));
+    let shifted = write(&file, offset_ms);
     stage.hold(planned.length_ms).await;
     let shown = shown_offset(stage, node).await;
-    let righted = std::fs::write(&file, "+0");
-    stage.hold(SEEN_MS).await;
+    let righted = write(&file, 0);
     if !within {
         stage.book.up(node.number);
     }
@@ -47,6 +47,12 @@ pub(super) async fn shift(stage: &Stage, planned: &Planned) -> anyhow::Result<Ef
     let effective = shown_ms.abs_diff(offset_ms) <= error_ms.unsigned_abs() + 20;
     let established = format!("set off by {offset_ms} ms, it told {shown_ms} ms (give or take {error_ms})");
     Ok(Effect { clock_offset_ms: Some(offset_ms), ..Effect::when(effective, established) })
+}
+
+/// Tells the node's process, which has the file in its memory, so that it must not be made anew.
+fn write(file: &Path, offset_ms: i64) -> anyhow::Result<()> {
+    let file = File::options().write(true).open(file)?;
+    Ok(file.write_all_at(&(offset_ms * 1_000_000).to_ne_bytes(), 0)?)
 }
 
 /// By how much, in ms.
@@ -78,14 +84,8 @@ mod tests {
     #[test]
     fn an_offset_is_allowed_and_a_jump_is_not() {
         for draw in 0..200 {
-            let planned = |kind| Planned {
-                kind,
-                begin_ms: 0,
-                length_ms: 1,
-                nodes: vec![1],
-                receiver: None,
-                draw,
-            };
+            let planned =
+                |kind| Planned { kind, begin_ms: 0, length_ms: 1, nodes: vec![1], receiver: None, draw };
             assert!(offset(&planned(Kind::ClockOffset)).unsigned_abs() < CLOCK_OFFSET_MAX_MS);
             assert!(offset(&planned(Kind::ClockJump)).unsigned_abs() > 2 * CLOCK_OFFSET_MAX_MS);
         }
