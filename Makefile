@@ -2,7 +2,7 @@
 # Deliberately absent: other profiles. Everything is built with --release, so that RocksDB is compiled once.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build try test lint demo bench clean
+.PHONY: help dev build try test lint demo bench jepsen clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ demo: ## Three nodes, thirty timers, one kill -9: about a minute, ends by itself
 bench: ## Measure creates, callbacks and lateness on this machine
 	@scripts/preflight.sh
 	@scripts/bench.sh $(ARGS)
+
+jepsen: ## Break a cluster of real processes and judge it (root; ARGS="run --profile power")
+	@scripts/preflight.sh
+	@jepsen/run.sh $(ARGS)
 
 clean: ## Remove what this workspace compiled; the dependencies (RocksDB) stay
 	@scripts/clean.sh
