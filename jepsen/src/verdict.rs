@@ -128,7 +128,7 @@ impl Judged {
         let verdict = match report.verdict() {
             _ if failed => Verdict::Violation,
             Verdict::Pass if extra.interrupted => Verdict::Unknown,
-            verdict => verdict,
+            verdict @ (Verdict::Pass | Verdict::Violation | Verdict::Unknown) => verdict,
         };
         Self { history, report, extra, verdict, checks }
     }

@@ -9,13 +9,11 @@ fn history(kinds: &[&str], effective: bool) -> History {
     let specimen = Specimen { seed: 5, timers: 40, operations: 8, unknown_permille: 20 };
     let mut builder = checkers::index::HistoryBuilder::new();
     for (line, event) in (1..).zip(specimen.events()) {
-        let event = match event {
-            Event::Run(run) => Event::Run(checkers::history::Run {
-                fault_kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
-                nodes: 1,
-                ..run
-            }),
-            other => other,
+        let event = if let Event::Run(run) = event {
+            let fault_kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+            Event::Run(checkers::history::Run { fault_kinds, nodes: 1, ..run })
+        } else {
+            event
         };
         builder.push(line, event).unwrap();
     }

@@ -8,7 +8,6 @@
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -16,7 +15,6 @@ use tokio::time::Instant;
 
 use super::Effect;
 use super::processes::take;
-use crate::kind::Kind;
 use crate::node::Node;
 use crate::plan::Planned;
 use crate::random::Random;
@@ -27,17 +25,28 @@ use crate::stage::Stage;
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_millis(50);
 
+/// Which files are damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// Write-ahead logs and tables of the log's database.
+    Log,
+    /// Tables of the state's database.
+    State,
+    /// Manifests and what lies beside the databases: identity, mark.
+    Side,
+}
+
 /// Kills the node, flips a bit, and starts it.
-pub(super) async fn flip(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+pub(super) async fn flip(stage: &Stage, planned: &Planned, which: Files) -> anyhow::Result<Effect> {
     let nodes = take(stage, planned)?;
     let Some(node) = nodes.first().cloned() else {
         return Ok(Effect::none("the node was not running, or was damaged before"));
     };
     stage.book.down(node.number);
-    let (victim, planned_flip) = (node.clone(), planned.clone());
+    let (victim, draw) = (node.clone(), planned.draw);
     let flipped = blocking(move || {
         victim.kill()?;
-        damage(&victim, &planned_flip)
+        damage(&victim, draw, which)
     })
     .await;
     let what = match flipped {
@@ -83,16 +92,16 @@ fn backup(node: &Node) -> PathBuf {
 }
 
 /// Keeps a copy of the data and flips one bit; says where.
-fn damage(node: &Arc<Node>, planned: &Planned) -> anyhow::Result<String> {
+fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<String> {
     let (data, copy) = (node.data(), backup(node));
     let _ = fs::remove_dir_all(&copy);
     run(&["cp", "-a", &data.to_string_lossy(), &copy.to_string_lossy()])?;
     let mut files = Vec::new();
     collect(&data, &mut files)?;
     let mut files: Vec<(PathBuf, u64)> =
-        files.into_iter().filter(|(path, bytes)| *bytes > 0 && is_of(planned.kind, path)).collect();
+        files.into_iter().filter(|(path, bytes)| *bytes > 0 && which.has(path)).collect();
     files.sort();
-    let mut random = Random::new(planned.draw);
+    let mut random = Random::new(draw);
     anyhow::ensure!(!files.is_empty(), "there is no such file yet");
     let (path, bytes) = random.pick(&files).clone();
     let (offset, bit) = (random.below(bytes), random.below(8));
@@ -125,17 +134,32 @@ fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) -> std::io::Result
     Ok(())
 }
 
-/// Whether a file is of the class that `kind` damages.
-fn is_of(kind: Kind, path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    let database = |ending: &str| path.extension().is_some_and(|e| e == ending);
-    let is_written_by_rocksdb = text.contains("/log/") || text.contains("/state/");
-    match kind {
-        Kind::BitFlipLog => text.contains("/log/") && (database("log") || database("sst")),
-        Kind::BitFlipState => text.contains("/state/") && database("sst"),
-        _ => {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            !is_written_by_rocksdb || name.starts_with("MANIFEST") || name == "CURRENT"
+impl Files {
+    /// Whether a file of the node's data is one of them.
+    fn has(self, path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let ending = |ending: &str| path.extension().is_some_and(|e| e == ending);
+        let of = |directory: &str| path.components().any(|part| part.as_os_str() == directory);
+        match self {
+            Self::Log => of("log") && (ending("log") || ending("sst")),
+            Self::State => of("state") && ending("sst"),
+            Self::Side => !of("log") && !of("state") || name.starts_with("MANIFEST") || name == "CURRENT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_is_of_one_class_or_of_none() {
+        let all =
+            |path: &str| [Files::Log, Files::State, Files::Side].map(|files| files.has(Path::new(path)));
+        assert_eq!(all("/d/n1/data/log/000017.log"), [true, false, false]);
+        assert_eq!(all("/d/n1/data/state/000050.sst"), [false, true, false]);
+        assert_eq!(all("/d/n1/data/state/MANIFEST-000024"), [false, false, true]);
+        assert_eq!(all("/d/n1/data/identity"), [false, false, true]);
+        assert_eq!(all("/d/n1/data/log/LOG"), [false, false, false], "words for people");
     }
 }

@@ -12,7 +12,6 @@ use super::Effect;
 use super::processes::take;
 use crate::bounds::CLOCK_OFFSET_MAX_MS;
 use crate::clock::wall_ms;
-use crate::kind::Kind;
 use crate::node::Node;
 use crate::plan::Planned;
 use crate::random::Random;
@@ -22,12 +21,21 @@ use crate::wire::parse_rfc3339;
 /// What asking for the time may take without making the answer useless.
 const ASK_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// By how much a clock is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shift {
+    /// Less than the product allows.
+    Allowed,
+    /// Seconds.
+    Far,
+}
+
 /// Sets the clock off, holds, sets it right.
-pub(super) async fn shift(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+pub(super) async fn shift(stage: &Stage, planned: &Planned, shift: Shift) -> anyhow::Result<Effect> {
     let nodes = take(stage, planned)?;
     let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
     let file = node.clock_file().context("the node's clock can't be shifted")?;
-    let offset_ms = offset(planned);
+    let offset_ms = offset(planned.draw, shift);
     let within = offset_ms.unsigned_abs() <= CLOCK_OFFSET_MAX_MS;
     if !within {
         // It must not lead, so the others must do.
@@ -56,12 +64,12 @@ fn write(file: &Path, offset_ms: i64) -> anyhow::Result<()> {
 }
 
 /// By how much, in ms.
-fn offset(planned: &Planned) -> i64 {
-    let mut random = Random::new(planned.draw);
+fn offset(draw: u64, shift: Shift) -> i64 {
+    let mut random = Random::new(draw);
     let most = CLOCK_OFFSET_MAX_MS - 50;
-    let size = match planned.kind {
-        Kind::ClockOffset => random.between(50, most),
-        _ => random.between(1_000, 30_000),
+    let size = match shift {
+        Shift::Allowed => random.between(50, most),
+        Shift::Far => random.between(1_000, 30_000),
     };
     let size = i64::try_from(size).unwrap_or(0);
     if random.chance(50) { size } else { -size }
@@ -84,10 +92,8 @@ mod tests {
     #[test]
     fn an_offset_is_allowed_and_a_jump_is_not() {
         for draw in 0..200 {
-            let planned =
-                |kind| Planned { kind, begin_ms: 0, length_ms: 1, nodes: vec![1], receiver: None, draw };
-            assert!(offset(&planned(Kind::ClockOffset)).unsigned_abs() < CLOCK_OFFSET_MAX_MS);
-            assert!(offset(&planned(Kind::ClockJump)).unsigned_abs() > 2 * CLOCK_OFFSET_MAX_MS);
+            assert!(offset(draw, Shift::Allowed).unsigned_abs() < CLOCK_OFFSET_MAX_MS);
+            assert!(offset(draw, Shift::Far).unsigned_abs() > 2 * CLOCK_OFFSET_MAX_MS);
         }
     }
 }

@@ -2,7 +2,6 @@
 //! Clients reach every node all the while.
 
 use super::Effect;
-use crate::kind::Kind;
 use crate::network::Rule;
 use crate::plan::Planned;
 use crate::shell::blocking;
@@ -11,9 +10,26 @@ use crate::stage::Stage;
 /// Pairs of a node and one that it does not hear.
 type Cuts = Vec<(u32, u32)>;
 
+/// Who does not hear whom, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A minority and the rest.
+    Minority,
+    /// The same, but TCP is reset.
+    Refused,
+    /// Each hears its two neighbours.
+    Ring,
+    /// Two halves that meet in one node only.
+    Bridge,
+    /// One hears nobody, or nobody hears it.
+    OneWay,
+    /// All hear each other, badly.
+    Lossy,
+}
+
 /// Cuts links, holds, joins them.
-pub(super) async fn cut(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
-    let (rule, cuts) = shape(planned);
+pub(super) async fn cut(stage: &Stage, planned: &Planned, shape: Shape) -> anyhow::Result<Effect> {
+    let (rule, cuts) = cuts(planned, shape);
     let before = met(stage, rule, &cuts).await?;
     for (at, from) in &cuts {
         stage.book.cut(*at, *from);
@@ -55,8 +71,8 @@ async fn met(stage: &Stage, rule: Rule, cuts: &Cuts) -> anyhow::Result<u64> {
     blocking(move || nodes.iter().map(|node| network.met(*node, rule)).sum()).await
 }
 
-/// Who does not hear whom, and how.
-fn shape(planned: &Planned) -> (Rule, Cuts) {
+/// The pairs of a shape.
+fn cuts(planned: &Planned, shape: Shape) -> (Rule, Cuts) {
     let order = &planned.nodes;
     let count = order.len();
     let minority = (count - 1) / 2;
@@ -65,23 +81,21 @@ fn shape(planned: &Planned) -> (Rule, Cuts) {
         let pairs = order.iter().flat_map(|at| order.iter().map(move |from| (*at, *from)));
         pairs.filter(|(at, from)| at != from && apart(place(*at), place(*from))).collect()
     };
-    match planned.kind {
-        Kind::PartitionMajority => (Rule::Cut, all(&|a, b| (a < minority) != (b < minority))),
-        Kind::RefuseConnections => (Rule::Refused, all(&|a, b| (a < minority) != (b < minority))),
-        // Each hears its two neighbours; of three nodes all are neighbours, so there it is a chain.
-        Kind::PartitionRing if count > 3 => {
+    match shape {
+        Shape::Minority => (Rule::Cut, all(&|a, b| (a < minority) != (b < minority))),
+        Shape::Refused => (Rule::Refused, all(&|a, b| (a < minority) != (b < minority))),
+        Shape::Ring if count > 3 => {
             (Rule::Cut, all(&|a, b| (a + count - b) % count > 1 && (b + count - a) % count > 1))
         }
-        Kind::PartitionRing => (Rule::Cut, all(&|a, b| a.abs_diff(b) > 1)),
-        // Two halves that meet in one node only.
-        Kind::PartitionBridge => {
+        // Of three nodes all are neighbours, so there it is a chain.
+        Shape::Ring => (Rule::Cut, all(&|a, b| a.abs_diff(b) > 1)),
+        Shape::Bridge => {
             let middle = count / 2;
             (Rule::Cut, all(&|a, b| (a < middle && b > middle) || (a > middle && b < middle)))
         }
-        Kind::PacketLoss => (Rule::Lossy, all(&|_, _| true)),
-        // The first hears nobody, or nobody hears it.
-        _ if planned.draw.is_multiple_of(2) => (Rule::Cut, all(&|a, _| a == 0)),
-        _ => (Rule::Cut, all(&|_, b| b == 0)),
+        Shape::Lossy => (Rule::Lossy, all(&|_, _| true)),
+        Shape::OneWay if planned.draw.is_multiple_of(2) => (Rule::Cut, all(&|a, _| a == 0)),
+        Shape::OneWay => (Rule::Cut, all(&|_, b| b == 0)),
     }
 }
 
@@ -89,14 +103,14 @@ fn shape(planned: &Planned) -> (Rule, Cuts) {
 mod tests {
     use super::*;
 
-    fn cuts(kind: Kind, nodes: u32) -> Cuts {
-        let nodes = (1..=nodes).collect();
-        shape(&Planned { kind, begin_ms: 0, length_ms: 1, nodes, receiver: None, draw: 2 }).1
+    fn of(shape: Shape, nodes: u32) -> Cuts {
+        let (kind, nodes) = (crate::kind::Kind::PartitionRing, (1..=nodes).collect());
+        cuts(&Planned { kind, begin_ms: 0, length_ms: 1, nodes, receiver: None, draw: 2 }, shape).1
     }
 
     #[test]
     fn a_minority_is_cut_off_both_ways() {
-        let cuts = cuts(Kind::PartitionMajority, 5);
+        let cuts = of(Shape::Minority, 5);
         assert_eq!(cuts.len(), 12);
         assert!(cuts.contains(&(1, 5)) && cuts.contains(&(5, 1)));
         assert!(!cuts.contains(&(1, 2)) && !cuts.contains(&(3, 5)));
@@ -104,19 +118,19 @@ mod tests {
 
     #[test]
     fn in_a_ring_each_hears_two_and_across_a_bridge_all_hear_the_middle() {
-        let ring = cuts(Kind::PartitionRing, 5);
+        let ring = of(Shape::Ring, 5);
         for at in 1..=5 {
             assert_eq!(ring.iter().filter(|(node, _)| *node == at).count(), 2, "node {at}");
         }
-        let bridge = cuts(Kind::PartitionBridge, 5);
+        let bridge = of(Shape::Bridge, 5);
         assert!(bridge.iter().all(|(at, from)| *at != 3 && *from != 3));
         assert_eq!(bridge.len(), 8);
-        assert_eq!(cuts(Kind::PartitionRing, 3).len(), 2);
+        assert_eq!(of(Shape::Ring, 3).len(), 2);
     }
 
     #[test]
     fn one_way_is_one_way() {
-        let cuts = cuts(Kind::PartitionOneWay, 5);
+        let cuts = of(Shape::OneWay, 5);
         assert_eq!(cuts, [(1, 2), (1, 3), (1, 4), (1, 5)]);
     }
 }

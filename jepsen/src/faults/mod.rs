@@ -13,8 +13,12 @@ use std::sync::Arc;
 
 use checkers::history::{Event, FaultBegin, FaultEnd};
 
+use self::bits::Files;
+use self::clocks::Shift;
+use self::links::Shape;
 use crate::kind::Kind;
 use crate::plan::Planned;
+use crate::script::Mood;
 use crate::stage::Stage;
 
 /// What became of a fault.
@@ -80,23 +84,26 @@ async fn perform(stage: &Arc<Stage>, planned: &Planned) -> anyhow::Result<Effect
         Kind::Restart => processes::restart(stage, planned).await,
         Kind::CpuStarve => processes::starve(stage, planned).await,
         Kind::PowerCut | Kind::PowerCutAll => power::cut(stage, planned).await,
-        Kind::PartitionMajority
-        | Kind::PartitionRing
-        | Kind::PartitionBridge
-        | Kind::PartitionOneWay
-        | Kind::RefuseConnections
-        | Kind::PacketLoss => links::cut(stage, planned).await,
-        Kind::ClockOffset | Kind::ClockJump => clocks::shift(stage, planned).await,
+        Kind::PartitionMajority => links::cut(stage, planned, Shape::Minority).await,
+        Kind::PartitionRing => links::cut(stage, planned, Shape::Ring).await,
+        Kind::PartitionBridge => links::cut(stage, planned, Shape::Bridge).await,
+        Kind::PartitionOneWay => links::cut(stage, planned, Shape::OneWay).await,
+        Kind::RefuseConnections => links::cut(stage, planned, Shape::Refused).await,
+        Kind::PacketLoss => links::cut(stage, planned, Shape::Lossy).await,
+        Kind::ClockOffset => clocks::shift(stage, planned, Shift::Allowed).await,
+        Kind::ClockJump => clocks::shift(stage, planned, Shift::Far).await,
         Kind::DiskFull => disks::fill(stage, planned).await,
         Kind::DiskExhausted => disks::exhaust(stage, planned).await,
         Kind::DiskReadOnly => disks::make_read_only(stage, planned).await,
         Kind::DiskStall => disks::stall(stage, planned).await,
-        Kind::BitFlipLog | Kind::BitFlipState | Kind::BitFlipSide => bits::flip(stage, planned).await,
-        Kind::ReceiverErrors
-        | Kind::ReceiverHang
-        | Kind::ReceiverReset
-        | Kind::ReceiverDrip
-        | Kind::ReceiverRedirect => receivers::spoil(stage, planned).await,
+        Kind::BitFlipLog => bits::flip(stage, planned, Files::Log).await,
+        Kind::BitFlipState => bits::flip(stage, planned, Files::State).await,
+        Kind::BitFlipSide => bits::flip(stage, planned, Files::Side).await,
+        Kind::ReceiverErrors => receivers::spoil(stage, planned, Mood::Errors).await,
+        Kind::ReceiverHang => receivers::spoil(stage, planned, Mood::Hangs).await,
+        Kind::ReceiverReset => receivers::spoil(stage, planned, Mood::Resets).await,
+        Kind::ReceiverDrip => receivers::spoil(stage, planned, Mood::Drips).await,
+        Kind::ReceiverRedirect => receivers::spoil(stage, planned, Mood::Redirects).await,
         Kind::ReceiverRefuse => receivers::refuse(stage, planned).await,
     }
 }

@@ -3,22 +3,14 @@
 use anyhow::Context as _;
 
 use super::Effect;
-use crate::kind::Kind;
 use crate::plan::Planned;
 use crate::script::Mood;
 use crate::shell::blocking;
 use crate::stage::Stage;
 
 /// One receiver answers wrongly for a while.
-pub(super) async fn spoil(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+pub(super) async fn spoil(stage: &Stage, planned: &Planned, mood: Mood) -> anyhow::Result<Effect> {
     let receiver = planned.receiver.context("no receiver was chosen")?;
-    let mood = match planned.kind {
-        Kind::ReceiverErrors => Mood::Errors,
-        Kind::ReceiverHang => Mood::Hangs,
-        Kind::ReceiverReset => Mood::Resets,
-        Kind::ReceiverDrip => Mood::Drips,
-        _ => Mood::Redirects,
-    };
     let moods = &stage.receivers.moods;
     let before = moods.spoilt(receiver);
     moods.set(receiver, mood);
