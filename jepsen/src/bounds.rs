@@ -16,7 +16,7 @@ pub const LIVENESS_BOUND_MS: u64 = 15_000;
 /// From a quorum's return to healthy time: starting processes, an election, a session.
 pub const GRACE_MS: u64 = 5_000;
 /// A shard takes writes again within this time.
-pub const RECOVERY_BOUND_MS: u64 = 20_000;
+pub const RECOVERY_BOUND_MS: u64 = 12_000;
 /// How long a callback may wait for this harness to read it on a busy machine.
 pub const TRANSIT_SLACK_MS: u64 = 1_000;
 

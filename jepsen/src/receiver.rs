@@ -22,9 +22,6 @@ use crate::wire::parse_rfc3339;
 
 const HEAD_LINES_MAX: usize = 100;
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// A reset that comes at once, on a connection that was used before, is taken by the sender for one that had been
-/// closed before, and the attempt is made again with the same token: docs/found-bugs.md. Set it to 0 to see that.
-const RESET_AFTER: Duration = Duration::from_millis(1_200);
 /// Slower than any sender waits.
 const DRIP: Duration = Duration::from_millis(500);
 /// How long a connection that hangs is kept at most, after which the sender has long gone.
@@ -191,7 +188,6 @@ async fn give(stream: &mut BufReader<TcpStream>, answer: Answer) -> bool {
             stream.get_mut().write_all(text.as_bytes()).await.is_ok()
         }
         Answer::Reset => {
-            tokio::time::sleep(RESET_AFTER).await;
             let _ = stream.get_mut().set_zero_linger();
             false
         }

@@ -21,6 +21,9 @@ use crate::plan::Planned;
 use crate::script::Mood;
 use crate::stage::Stage;
 
+/// What is printed of how an effect was established; the history has all of it.
+const LINE_CHARS_MAX: usize = 200;
+
 /// What became of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
@@ -64,7 +67,8 @@ pub async fn make(stage: Arc<Stage>, planned: Planned) {
     let Effect { effective, established, clock_offset_ms } = effect;
     let nodes = planned.nodes.clone();
     let word = if effective { "effective" } else { "NO EFFECT" };
-    println!("{:>7.1} s  {:<18} {word}: {established}", at_ns as f64 / 1e9, kind.name());
+    let short: String = established.chars().take(LINE_CHARS_MAX).collect();
+    println!("{:>7.1} s  {:<18} {word}: {short}", at_ns as f64 / 1e9, kind.name());
     stage.recorder.write(&Event::FaultBegin(FaultBegin {
         at_ns,
         fault,

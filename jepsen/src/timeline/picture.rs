@@ -33,6 +33,7 @@ struct Picture<'a> {
 pub(super) fn draw(judged: &Judged) -> String {
     let end_ns = judged.history.end_ns.max(1);
     let mut picture = Picture { judged, end_ns, marks: String::new(), labels: String::new(), y: TOP };
+    picture.nodes();
     picture.phases();
     picture.faults();
     picture.leaders();
@@ -73,6 +74,21 @@ impl Picture<'_> {
 
     fn row(&mut self) {
         self.y += ROW;
+    }
+
+    /// The colours.
+    fn nodes(&mut self) {
+        self.label("nodes");
+        let y = self.y + ROW - 4.0;
+        for node in 1..=self.judged.history.run.nodes as usize {
+            let x = LEFT + 40.0 * (node as f64 - 1.0);
+            let colour = COLOURS.get(node).copied().unwrap_or("#999");
+            let _ = write!(
+                self.labels,
+                "<text x=\"{x}\" y=\"{y}\" fill=\"{colour}\" font-weight=\"bold\">n{node}</text>"
+            );
+        }
+        self.row();
     }
 
     fn phases(&mut self) {
@@ -148,7 +164,9 @@ impl Picture<'_> {
         let (mut ok, mut unknown, mut refused) = (vec![0; seconds], vec![0; seconds], vec![0; seconds]);
         let (mut fired, mut failed, mut late) = (vec![0; seconds], vec![0; seconds], vec![0; seconds]);
         for timer in &self.judged.history.timers {
-            for operation in &timer.operations {
+            // The last reads come as fast as they can and would dwarf everything else.
+            let last = Some(PhaseName::Final);
+            for operation in timer.operations.iter().filter(|operation| operation.phase != last) {
                 let row = match &operation.outcome {
                     Outcome::Ok(_) => &mut ok,
                     Outcome::Unknown { .. } => &mut unknown,
