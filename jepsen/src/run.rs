@@ -25,8 +25,8 @@ use crate::verdict::Extra;
 use crate::workload::Workload;
 use crate::{bounds, faults};
 
-/// Clients at once.
-const PROCESSES: u32 = 20;
+/// Clients at once: so many, because each that has asked a node that is silent waits for seconds.
+const PROCESSES: u32 = 40;
 /// The phase of healing: long enough to see a shard that does not recover.
 const HEAL: Duration = Duration::from_millis(bounds::RECOVERY_BOUND_MS + 2_000);
 /// As soon as every shard has taken writes for so long, it is over.
