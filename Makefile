@@ -2,7 +2,7 @@
 # Deliberately absent: other profiles. Everything is built with --release, so that RocksDB is compiled once.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build try test lint demo bench sim clean
+.PHONY: help dev build try test lint demo bench sim jepsen mutants clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ bench: ## Measure creates, callbacks and lateness on this machine
 
 sim: ## Simulate whole clusters with faults: 100 seeds, or SEEDS=n FROM=m, or one: SEED=n
 	@scripts/sim.sh
+
+jepsen: ## Break a cluster of real processes and judge it (root; ARGS="run --profile power")
+	@scripts/preflight.sh
+	@jepsen/run.sh $(ARGS)
+
+mutants: ## Put known bugs back one by one and let the simulation find them; ONLY=name for one
+	@scripts/mutants.sh
 
 clean: ## Remove what this workspace compiled; the dependencies (RocksDB) stay
 	@scripts/clean.sh

@@ -41,6 +41,7 @@ pub(crate) fn run() -> Run {
         recovery_bound_ms: 3000,
         transit_slack_ms: 0,
         sessions_complete: true,
+        replicas_seen: true,
         fault_kinds: Vec::new(),
         retry: policy(),
     }

@@ -40,6 +40,10 @@ struct One {
     /// What of the product's and its libraries' events belongs to the trace, as RUST_LOG.
     #[arg(long, default_value = "sim=info,turmoil::sim=info,node=info,raft_store=info")]
     filter: String,
+    /// Put this known bug back (`timer_core::mutant`).
+    #[cfg(feature = "mutants")]
+    #[arg(long)]
+    mutant: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -86,13 +90,21 @@ fn run_one(one: One) -> ExitCode {
     if let Err(e) = enter(&one.work, one.keep) {
         return fail(&format!("{}: {e}", one.work.display()));
     }
+    #[cfg(feature = "mutants")]
+    if let Some(name) = &one.mutant {
+        match timer_core::mutant::Mutant::of_name(name) {
+            Some(mutant) => mutant.put_back(),
+            None => return fail(&format!("there is no mutant {name}")),
+        }
+    }
     let seed = one.seed;
     sim::libc::seed(seed);
     // A new thread: what it draws its hash keys and its random numbers from is what was just set.
-    let thread = std::thread::Builder::new().name(format!("seed-{seed}")).stack_size(64 << 20).spawn(move || {
-        let trace = one.trace.then(|| PathBuf::from("trace.log"));
-        run(&Options { seed, work: PathBuf::from("."), trace, filter: one.filter })
-    });
+    let thread =
+        std::thread::Builder::new().name(format!("seed-{seed}")).stack_size(64 << 20).spawn(move || {
+            let trace = one.trace.then(|| PathBuf::from("trace.log"));
+            run(&Options { seed, work: PathBuf::from("."), trace, filter: one.filter })
+        });
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(ended))) => report(seed, &ended),
         Ok(Ok(Err(e))) => fail(&format!("seed {seed}: {e}")),

@@ -228,6 +228,7 @@ fn head(plan: &Plan) -> Run {
         recovery_bound_ms: ms(RECOVERY_BOUND),
         transit_slack_ms: ms(TRANSIT_SLACK),
         sessions_complete: true,
+        replicas_seen: true,
         fault_kinds: plan.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
         retry: retry_policy(),
     }

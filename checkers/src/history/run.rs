@@ -35,10 +35,19 @@ pub struct Run {
     /// Whether the history has a [`Leader`](super::Leader) line for every session that was opened. A harness
     /// that only polls can't know; one that reads the nodes' logs afterwards can.
     pub sessions_complete: bool,
+    /// Whether the harness can see a replica's state, to compare it with another's (I10). One that has only the
+    /// public interface can't; it says so here, and its report must say that I10 was not judged.
+    #[serde(default = "yes")]
+    pub replicas_seen: bool,
     /// The kinds of fault that were asked for; each must take effect at least once.
     pub fault_kinds: Vec<String>,
     /// The retry policy of definitions that name none.
     pub retry: RetryPolicy,
+}
+
+/// Histories from before the question was asked are held to the stricter answer.
+const fn yes() -> bool {
+    true
 }
 
 /// What to do after a failed attempt; as `timer_core::definition::RetryPolicy`, with `deadOn` as a list.

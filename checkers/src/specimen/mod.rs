@@ -86,6 +86,7 @@ impl Specimen {
             recovery_bound_ms: 120_000,
             transit_slack_ms: 0,
             sessions_complete: true,
+            replicas_seen: true,
             fault_kinds: Vec::new(),
             retry: policy(),
         })

@@ -1,0 +1,109 @@
+//! Faults of disks: little room left, none at all, no writes, and writes that hang.
+
+use std::time::Duration;
+
+use super::Effect;
+use super::processes::take;
+use crate::plan::Planned;
+use crate::shell::blocking;
+use crate::stage::{DISK_RESERVE_BYTES, Stage};
+
+/// Room that is left: less than the reserve, enough for what is under way.
+const LITTLE_BYTES: u64 = DISK_RESERVE_BYTES / 2;
+
+/// Less room than the reserve: creates are refused, what is there fires. All shards are excused, because any
+/// of them may be led by this node, which then refuses creates as it should.
+pub(super) async fn fill(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    let nodes = take(stage, planned)?;
+    let Some(node) = nodes.first().cloned() else { return Ok(Effect::none("the node was not running")) };
+    stage.book.excuse();
+    let full = node.clone();
+    let filled = blocking(move || full.disk.fill(LITTLE_BYTES)).await;
+    stage.hold(planned.length_ms).await;
+    let free = node.disk.free_bytes();
+    let emptied = node.disk.empty();
+    stage.book.demand();
+    stage.wait_back(&node).await;
+    node.release();
+    filled?;
+    emptied?;
+    let free = free?;
+    Ok(Effect::when(free < DISK_RESERVE_BYTES, format!("{} MiB were free to the end", free >> 20)))
+}
+
+/// No room at all: the node can't write its log, and ends.
+pub(super) async fn exhaust(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    let nodes = take(stage, planned)?;
+    let Some(node) = nodes.first().cloned() else { return Ok(Effect::none("the node was not running")) };
+    stage.book.down(node.number);
+    let full = node.clone();
+    let filled = blocking(move || full.disk.fill(0)).await;
+    stage.hold(planned.length_ms).await;
+    let free = node.disk.free_bytes();
+    let emptied = node.disk.empty();
+    let ended = node.end();
+    let started = if ended.is_some() { node.start(&stage.spawner) } else { Ok(()) };
+    stage.book.up(node.number);
+    stage.wait_back(&node).await;
+    node.release();
+    filled?;
+    emptied?;
+    started?;
+    let how = ended.unwrap_or_else(|| "it went on".into());
+    let free = free?;
+    Ok(Effect::when(free < 1 << 20, format!("{} KiB were free to the end; {how}", free >> 10)))
+}
+
+/// Every write fails, until the disk is mounted anew.
+pub(super) async fn make_read_only(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    let nodes = take(stage, planned)?;
+    let Some(node) = nodes.first().cloned() else { return Ok(Effect::none("the node was not running")) };
+    stage.book.down(node.number);
+    let broken = node.clone();
+    let made = blocking(move || broken.disk.make_read_only()).await;
+    stage.hold(planned.length_ms).await;
+    let refuses = node.disk.refuses_writes();
+    let ended = node.end();
+    let mended = node.clone();
+    let back = blocking(move || {
+        mended.kill()?;
+        mended.disk.unmount()?;
+        mended.disk.mount()
+    })
+    .await;
+    super::processes::bring_back(stage, &nodes).await?;
+    made?;
+    back?;
+    let how = ended.unwrap_or_else(|| "it went on".into());
+    Ok(Effect::when(refuses, format!("a write was refused at the end; {how}")))
+}
+
+/// Every write hangs.
+pub(super) async fn stall(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    /// A write that takes longer hangs.
+    const HANGS: Duration = Duration::from_millis(500);
+    let nodes = take(stage, planned)?;
+    let Some(node) = nodes.first().cloned() else { return Ok(Effect::none("the node was not running")) };
+    stage.book.down(node.number);
+    let frozen = node.clone();
+    let made = blocking(move || frozen.disk.freeze()).await;
+    let probe = node.clone();
+    let mut write = tokio::spawn(blocking(move || probe.disk.put_canary()));
+    let hangs = tokio::time::timeout(HANGS, &mut write).await.is_err();
+    stage.hold(planned.length_ms).await;
+    let thawed = node.clone();
+    let back = blocking(move || thawed.disk.thaw()).await;
+    if hangs {
+        let _ = write.await;
+    }
+    let ended = node.end();
+    let started = if ended.is_some() { node.start(&stage.spawner) } else { Ok(()) };
+    stage.book.up(node.number);
+    stage.wait_back(&node).await;
+    node.release();
+    made?;
+    back?;
+    started?;
+    let how = ended.map(|how| format!("; {how}")).unwrap_or_default();
+    Ok(Effect::when(hangs, format!("a write hung until the end{how}")))
+}

@@ -1,0 +1,113 @@
+//! The faults: each is made, held, taken back, and asked whether it took effect. What they share is here; each family
+//! has a file of its own. A fault that fails half-way takes back what it has done and says that it had no effect.
+
+mod bits;
+mod clocks;
+mod disks;
+mod links;
+mod power;
+mod processes;
+mod receivers;
+
+use std::sync::Arc;
+
+use checkers::history::{Event, FaultBegin, FaultEnd};
+
+use self::bits::Files;
+use self::clocks::Shift;
+use self::links::Shape;
+use crate::kind::Kind;
+use crate::plan::Planned;
+use crate::script::Mood;
+use crate::stage::Stage;
+
+/// What is printed of how an effect was established; the history has all of it.
+const LINE_CHARS_MAX: usize = 200;
+
+/// What became of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Whether it took effect.
+    pub effective: bool,
+    /// How that was established, for people.
+    pub established: String,
+    /// By how much a clock was off, in ms.
+    pub clock_offset_ms: Option<i64>,
+}
+
+impl Effect {
+    /// It took effect, which was seen by `established`.
+    pub fn seen(established: impl Into<String>) -> Self {
+        Self::when(true, established)
+    }
+
+    /// It had no effect.
+    pub fn none(why: impl Into<String>) -> Self {
+        Self::when(false, why)
+    }
+
+    /// It took effect if `effective`.
+    pub fn when(effective: bool, established: impl Into<String>) -> Self {
+        Self { effective, established: established.into(), clock_offset_ms: None }
+    }
+}
+
+/// Makes one fault from its begin to its end, and writes both to the history.
+pub async fn make(stage: Arc<Stage>, planned: Planned) {
+    let fault = stage.recorder.next_number();
+    let at_ns = stage.recorder.now_ns();
+    let kind = planned.kind;
+    let effect = if stage.scene.disabled.contains(&kind) {
+        stage.hold(planned.length_ms).await;
+        Effect::none("switched off by --disable")
+    } else {
+        perform(&stage, &planned).await.unwrap_or_else(|e| Effect::none(format!("it failed: {e:#}")))
+    };
+    let end_ns = stage.recorder.now_ns();
+    let Effect { effective, established, clock_offset_ms } = effect;
+    let nodes = planned.nodes.clone();
+    let word = if effective { "effective" } else { "NO EFFECT" };
+    let short: String = established.chars().take(LINE_CHARS_MAX).collect();
+    println!("{:>7.1} s  {:<18} {word}: {short}", at_ns as f64 / 1e9, kind.name());
+    stage.recorder.write(&Event::FaultBegin(FaultBegin {
+        at_ns,
+        fault,
+        fault_kind: kind.name().to_owned(),
+        nodes,
+        effective,
+        established,
+        clock_offset_ms,
+    }));
+    stage.recorder.write(&Event::FaultEnd(FaultEnd { at_ns: end_ns, fault }));
+}
+
+async fn perform(stage: &Arc<Stage>, planned: &Planned) -> anyhow::Result<Effect> {
+    match planned.kind {
+        Kind::Kill | Kind::KillAll => processes::kill(stage, planned).await,
+        Kind::Pause => processes::pause(stage, planned).await,
+        Kind::Restart => processes::restart(stage, planned).await,
+        Kind::CpuStarve => processes::starve(stage, planned).await,
+        Kind::PowerCut | Kind::PowerCutAll => power::cut(stage, planned).await,
+        Kind::PartitionMajority => links::cut(stage, planned, Shape::Minority).await,
+        Kind::PartitionRing => links::cut(stage, planned, Shape::Ring).await,
+        Kind::PartitionBridge => links::cut(stage, planned, Shape::Bridge).await,
+        Kind::PartitionOneWay => links::cut(stage, planned, Shape::OneWay).await,
+        Kind::RefuseConnections => links::cut(stage, planned, Shape::Refused).await,
+        Kind::PacketLoss => links::cut(stage, planned, Shape::Lossy).await,
+        Kind::ClockOffset => clocks::shift(stage, planned, Shift::Allowed).await,
+        Kind::ClockJump => clocks::shift(stage, planned, Shift::Far).await,
+        Kind::DiskFull => disks::fill(stage, planned).await,
+        Kind::DiskExhausted => disks::exhaust(stage, planned).await,
+        Kind::DiskReadOnly => disks::make_read_only(stage, planned).await,
+        Kind::DiskStall => disks::stall(stage, planned).await,
+        Kind::BitFlipLog => bits::flip(stage, planned, Files::Log).await,
+        Kind::BitFlipState => bits::flip(stage, planned, Files::State).await,
+        Kind::BitFlipSide => bits::flip(stage, planned, Files::Side).await,
+        Kind::ReceiverErrors => receivers::spoil(stage, planned, Mood::Errors).await,
+        Kind::ReceiverHang => receivers::spoil(stage, planned, Mood::Hangs).await,
+        Kind::ReceiverReset => receivers::spoil(stage, planned, Mood::Resets).await,
+        Kind::ReceiverDrip => receivers::spoil(stage, planned, Mood::Drips).await,
+        Kind::ReceiverRedirect => receivers::spoil(stage, planned, Mood::Redirects).await,
+        Kind::ReceiverRefuse => receivers::refuse(stage, planned).await,
+    }
+}

@@ -1,0 +1,74 @@
+//! Whether this machine can do what the faults need: each facility is tried, not assumed, and what is missing is
+//! named in one line. Deliberately not here: installing, which `run.sh` does.
+
+use anyhow::Context as _;
+use rustix::process::geteuid;
+
+use crate::disk::{Disk, DiskRoom};
+use crate::kind::Kind;
+use crate::network::{Network, Rule};
+use crate::shell::run;
+
+const PROBE_BYTES: u64 = 16 << 20;
+/// Tries everything that `kinds` need.
+///
+/// # Errors
+/// One line: what does not work, and why.
+pub fn probe(kinds: &[Kind]) -> anyhow::Result<()> {
+    anyhow::ensure!(geteuid().is_root(), "not root: network namespaces and loop devices need it");
+    for (tool, package) in [
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("mkfs.ext4", "e2fsprogs"),
+        ("mount", "mount"),
+        ("nsenter", "util-linux"),
+        ("setpriv", "util-linux"),
+        ("fsfreeze", "util-linux"),
+    ] {
+        let found = run(&["sh", "-c", &format!("command -v {tool}")]);
+        anyhow::ensure!(found.is_ok(), "{tool} is missing: apt-get install {package}");
+    }
+    network().context("network namespaces, veth, a bridge and nft do not work")?;
+    disk().context("loop devices and ext4's shutdown do not work")?;
+    if kinds.contains(&Kind::CpuStarve) {
+        let root = std::path::Path::new("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+        anyhow::ensure!(root.exists() || root.with_file_name("tasks").exists(), "no cpu control group (v1)");
+    }
+    if kinds.iter().any(|kind| kind.is_of_clocks()) {
+        anyhow::ensure!(
+            run(&["sh", "-c", "command -v cc"]).is_ok(),
+            "cc is missing: apt-get install gcc libc6-dev"
+        );
+    }
+    Ok(())
+}
+
+/// Two namespaces that are connected, and a rule that counts.
+fn network() -> anyhow::Result<()> {
+    let network = Network::make(std::process::id(), 1)?;
+    network.apply(1, Rule::Lossy, 1)?;
+    network.lift(1, Rule::Lossy, 1)?;
+    network.met(1, Rule::Cut)?;
+    Ok(())
+}
+
+/// One power cut of a small disk.
+fn disk() -> anyhow::Result<()> {
+    let room = DiskRoom::make(std::process::id())?;
+    let disk = Disk::make(room.path(), "probe", Some(PROBE_BYTES))?;
+    disk.put_canary()?;
+    disk.cut_power()?;
+    disk.unmount()?;
+    disk.mount()?;
+    anyhow::ensure!(disk.canary_is_gone(), "a power cut takes nothing away");
+    drop(disk);
+    Ok(())
+}
+
+/// Removes what runs have left behind that could not clean up.
+pub fn sweep() {
+    for name in crate::disk::sweep().into_iter().chain(crate::network::sweep()) {
+        println!("removed {name}, left by a run that was killed");
+    }
+    crate::stage::sweep_cgroups();
+}
