@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sim::many::many;
@@ -50,6 +51,9 @@ struct Many {
     /// How many.
     #[arg(long, default_value_t = 100)]
     seeds: u64,
+    /// Start no more seeds after so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Processes at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -67,8 +71,9 @@ struct Many {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::One(one) => run_one(one),
-        Command::Many(Many { from, seeds, jobs, work, results, commit }) => {
-            match many(&sim::many::Options { from, seeds, jobs, work, results, commit }) {
+        Command::Many(Many { from, seeds, minutes, jobs, work, results, commit }) => {
+            let time_max = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+            match many(&sim::many::Options { from, seeds, time_max, jobs, work, results, commit }) {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::FAILURE,
                 Err(e) => fail(&e.to_string()),
@@ -89,10 +94,11 @@ fn run_one(one: One) -> ExitCode {
     let seed = one.seed;
     sim::libc::seed(seed);
     // A new thread: what it draws its hash keys and its random numbers from is what was just set.
-    let thread = std::thread::Builder::new().name(format!("seed-{seed}")).stack_size(64 << 20).spawn(move || {
-        let trace = one.trace.then(|| PathBuf::from("trace.log"));
-        run(&Options { seed, work: PathBuf::from("."), trace, filter: one.filter })
-    });
+    let thread =
+        std::thread::Builder::new().name(format!("seed-{seed}")).stack_size(64 << 20).spawn(move || {
+            let trace = one.trace.then(|| PathBuf::from("trace.log"));
+            run(&Options { seed, work: PathBuf::from("."), trace, filter: one.filter })
+        });
     match thread.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(ended))) => report(seed, &ended),
         Ok(Ok(Err(e))) => fail(&format!("seed {seed}: {e}")),

@@ -176,11 +176,7 @@ impl Nemesis {
     }
 
     /// Makes a fault; none if there is nothing to break now.
-    fn make(
-        &mut self,
-        cluster: &mut Cluster<'_>,
-        kind: FaultKind,
-    ) -> Option<(Undo, Vec<u32>, Option<i64>)> {
+    fn make(&mut self, cluster: &mut Cluster<'_>, kind: FaultKind) -> Option<(Undo, Vec<u32>, Option<i64>)> {
         let undo = match kind {
             FaultKind::PartitionOne
             | FaultKind::PartitionMajority
@@ -291,7 +287,10 @@ impl Nemesis {
         }
         let name = |n: u32| cluster.machine(n).name.clone();
         let between = |left: &[u32], right: &[u32], effect: Effect| -> Vec<Broken> {
-            left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b))).map(|(a, b)| (name(a), name(b), effect)).collect()
+            left.iter()
+                .flat_map(|a| right.iter().map(move |b| (*a, *b)))
+                .map(|(a, b)| (name(a), name(b), effect))
+                .collect()
         };
         let minority = nodes.len() / 2;
         match kind {

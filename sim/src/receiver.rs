@@ -122,9 +122,8 @@ impl Receiver {
     async fn connection(self: Rc<Self>, stream: TcpStream, from: IpAddr) {
         let service = service_fn(move |request: Request<Incoming>| self.clone().callback(request, from));
         // It ends badly when it is reset, which is the plan.
-        let _ = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
+        let _ =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     }
 
     async fn callback(

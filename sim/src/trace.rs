@@ -130,7 +130,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Trace {
         let metadata = event.metadata();
         let host = host();
         let mut line = String::new();
-        let _ = write!(line, "{:>12.6} {host:>3} {} {}", at_ns as f64 / 1e9, metadata.level(), metadata.target());
+        let _ =
+            write!(line, "{:>12.6} {host:>3} {} {}", at_ns as f64 / 1e9, metadata.level(), metadata.target());
         let mut fields = Fields { line: &mut line, message: None, office: Office::default() };
         event.record(&mut fields);
         let (message, office) = (fields.message.take(), fields.office);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use checkers::history::{Action, Call, Definition, Event, Outcome, Patch, Return, RetryPolicy};
+use checkers::history::{Action, Call, Definition, Event, Outcome, Patch, RetryPolicy, Return};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -81,7 +81,8 @@ impl Client {
         let mut number = 0_u64;
         while !self.over.get() {
             for shard in 0..self.plan.shards {
-                let timer = name_in_shard(&format!("canary-{}-{number}", self.process), shard, self.plan.shards);
+                let timer =
+                    name_in_shard(&format!("canary-{}-{number}", self.process), shard, self.plan.shards);
                 number += 1;
                 let mut definition = self.definition();
                 definition.execute_at_ms = true_ms() + self.rng.random_range(0..1_500);
@@ -232,7 +233,6 @@ fn url_of(timer: &str, plan: &Plan) -> String {
 
 /// FNV-1a: any fixed spread will do.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
