@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Deterministic simulation (sim/README.md). SEED=n runs one seed and keeps its trace and history; otherwise SEEDS=n
-# seeds from FROM=m on, JOBS at a time, each in a process of its own. RESULTS=1 appends the sums to sim/results.jsonl.
+# seeds from FROM=m on, JOBS at a time, each in a process of its own; MINUTES=n ends it early. RESULTS=1 appends the sums to sim/results.jsonl.
 #
 # It builds in a directory of its own: its compiler flags differ from the product's.
 set -euo pipefail
@@ -20,6 +20,7 @@ if [ -n "${SEED:-}" ]; then
     exec "$sim" one --seed "$SEED" --trace --work "$dir"
 fi
 set -- many --from "${FROM:-1}" --seeds "${SEEDS:-100}" --jobs "${JOBS:-$(nproc)}" --work "$work"
+[ -z "${MINUTES:-}" ] || set -- "$@" --minutes "$MINUTES"
 if [ -n "${RESULTS:-}" ]; then
     set -- "$@" --results "$REPO/sim/results.jsonl"
     set -- "$@" --commit "$(git -C "$REPO" describe --always --dirty 2>/dev/null || echo unknown)"

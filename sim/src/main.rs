@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sim::many::many;
@@ -54,6 +55,9 @@ struct Many {
     /// How many.
     #[arg(long, default_value_t = 100)]
     seeds: u64,
+    /// Start no more seeds after so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Processes at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -71,8 +75,9 @@ struct Many {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::One(one) => run_one(one),
-        Command::Many(Many { from, seeds, jobs, work, results, commit }) => {
-            match many(&sim::many::Options { from, seeds, jobs, work, results, commit }) {
+        Command::Many(Many { from, seeds, minutes, jobs, work, results, commit }) => {
+            let time_max = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+            match many(&sim::many::Options { from, seeds, time_max, jobs, work, results, commit }) {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::FAILURE,
                 Err(e) => fail(&e.to_string()),

@@ -29,6 +29,8 @@ pub struct Options {
     pub from: u64,
     /// How many.
     pub seeds: u64,
+    /// Start no more after this time.
+    pub time_max: Option<Duration>,
     /// Processes at a time.
     pub jobs: usize,
     /// Where each seed gets a directory, which is kept if it fails.
@@ -112,8 +114,12 @@ pub fn many(options: &Options) -> anyhow::Result<bool> {
     let mut sums = Sums { commit: options.commit.clone(), date, from: options.from, ..Sums::default() };
     let mut waiting = options.from..options.from.saturating_add(options.seeds);
     let mut running: Vec<Running> = Vec::new();
+    let began = Instant::now();
     let mut told = Instant::now();
     loop {
+        if options.time_max.is_some_and(|longest| began.elapsed() >= longest) {
+            waiting = 0..0;
+        }
         while running.len() < options.jobs.max(1) {
             let Some(seed) = waiting.next() else { break };
             running.push(start(options, seed)?);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::EPOCH_MS;
 use crate::cluster::Cluster;
 use crate::nemesis::Nemesis;
-use crate::plan::Plan;
+use crate::plan::{FaultKind, Plan};
 use crate::recorder::Recorder;
 use crate::trace::Trace;
 use crate::workload::{CALLBACK_TIMEOUT_MS, Client, retry_policy};
@@ -35,7 +35,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Within what time a healed shard takes writes.
 const RECOVERY_BOUND: Duration = Duration::from_secs(10);
 /// Longer than a held message waits: the longest fault.
-const TRANSIT_SLACK: Duration = Duration::from_secs(14);
+const TRANSIT_HELD: Duration = Duration::from_secs(14);
+/// Longer than a slow message takes.
+const TRANSIT: Duration = Duration::from_secs(1);
 /// Processes that read at the end.
 const FINAL_READERS: u32 = 6;
 /// Their numbers, and the canary's, lie behind those of the clients'.
@@ -215,6 +217,7 @@ fn phases(cluster: &mut Cluster<'_>, signals: &Signals) -> anyhow::Result<()> {
 
 fn head(plan: &Plan) -> Run {
     let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let transit = if plan.kinds.contains(&FaultKind::Hold) { TRANSIT_HELD } else { TRANSIT };
     Run {
         seed: plan.seed,
         options: plan.options(),
@@ -226,7 +229,7 @@ fn head(plan: &Plan) -> Run {
         liveness_bound_ms: ms(LIVENESS_BOUND),
         grace_ms: ms(GRACE),
         recovery_bound_ms: ms(RECOVERY_BOUND),
-        transit_slack_ms: ms(TRANSIT_SLACK),
+        transit_slack_ms: ms(transit),
         sessions_complete: true,
         replicas_seen: true,
         fault_kinds: plan.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
