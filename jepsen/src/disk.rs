@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -23,6 +24,7 @@ const SHUTDOWN: rustix::ioctl::Opcode = opcode::read::<u32>(b'X', 125);
 const NO_LOG_FLUSH: u32 = 2;
 /// In a directory that every ext4 has, so that the node's own files stay alone.
 const CANARY: &str = "lost+found/canary";
+const PROBE: &str = "lost+found/probe";
 const FILLER: &str = "lost+found/filler";
 const PREFIX: &str = "dtj-";
 
@@ -31,6 +33,8 @@ const PREFIX: &str = "dtj-";
 pub struct Disk {
     file: PathBuf,
     mount_point: PathBuf,
+    /// Names the last canary. Each has a name of its own, since an older one may long be on the disk.
+    canary: AtomicU64,
 }
 
 /// Where the disks of one run lie. Dropped after them.
@@ -66,7 +70,7 @@ impl Disk {
         File::create(&file).and_then(|f| f.set_len(bytes.unwrap_or(DISK_BYTES)))?;
         fs::create_dir(&mount_point)?;
         run(&["mkfs.ext4", "-q", "-F", &file.to_string_lossy()])?;
-        let disk = Self { file, mount_point };
+        let disk = Self { file, mount_point, canary: AtomicU64::new(0) };
         disk.mount()?;
         Ok(disk)
     }
@@ -97,13 +101,23 @@ impl Disk {
 
     /// Writes a file that nobody syncs: a true power cut takes it away.
     pub fn put_canary(&self) -> anyhow::Result<()> {
-        Ok(fs::write(self.mount_point.join(CANARY), [b'x'; 4096])?)
+        self.canary.fetch_add(1, Ordering::Relaxed);
+        Ok(fs::write(self.canary(), [b'x'; 4096])?)
+    }
+
+    fn canary(&self) -> PathBuf {
+        self.mount_point.join(format!("{CANARY}-{}", self.canary.load(Ordering::Relaxed)))
+    }
+
+    /// Writes a few bytes, to see whether that is to be had.
+    pub fn write_probe(&self) -> anyhow::Result<()> {
+        Ok(fs::write(self.mount_point.join(PROBE), [b'x'; 16])?)
     }
 
     /// Whether the cut took away what was not synced. Its name may have gone into the journal with somebody else's
     /// sync, but never its content.
     pub fn canary_is_gone(&self) -> bool {
-        fs::metadata(self.mount_point.join(CANARY)).map_or(true, |found| found.len() == 0)
+        fs::metadata(self.canary()).map_or(true, |found| found.len() == 0)
     }
 
     /// Nothing reaches the disk from now on, not even the journal.
@@ -142,8 +156,7 @@ impl Disk {
 
     /// Whether a write is refused.
     pub fn refuses_writes(&self) -> bool {
-        fs::write(self.mount_point.join("lost+found/probe"), [b'x'; 16])
-            .is_err_and(|e| e.raw_os_error() == Some(30))
+        fs::write(self.mount_point.join(PROBE), [b'x'; 16]).is_err_and(|e| e.raw_os_error() == Some(30))
     }
 
     /// Every write waits until [`Disk::thaw`].

@@ -88,7 +88,7 @@ pub(super) async fn stall(stage: &Stage, planned: &Planned) -> anyhow::Result<Ef
     let frozen = node.clone();
     let made = blocking(move || frozen.disk.freeze()).await;
     let probe = node.clone();
-    let mut write = tokio::spawn(blocking(move || probe.disk.put_canary()));
+    let mut write = tokio::spawn(blocking(move || probe.disk.write_probe()));
     let hangs = tokio::time::timeout(HANGS, &mut write).await.is_err();
     stage.hold(planned.length_ms).await;
     let thawed = node.clone();

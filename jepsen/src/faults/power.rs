@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::Effect;
-use super::processes::{bring_back, take};
+use super::processes::{bring_back, take_all};
 use crate::network::{Network, Rule};
 use crate::node::Node;
 use crate::plan::Planned;
@@ -16,9 +16,8 @@ use crate::stage::Stage;
 
 /// The power of all nodes of the fault goes at the same moment.
 pub(super) async fn cut(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
-    let nodes = take(stage, planned)?;
-    if nodes.len() < planned.nodes.len() {
-        nodes.iter().for_each(|node| node.release());
+    let nodes = take_all(stage, planned)?;
+    if nodes.is_empty() {
         return Ok(Effect::none("a node was not running"));
     }
     nodes.iter().for_each(|node| stage.book.down(node.number));
@@ -38,8 +37,12 @@ fn end(nodes: &[Arc<Node>], network: &Network) -> anyhow::Result<()> {
     let stopped = nodes.iter().try_for_each(|node| node.stop());
     let cut = stopped.and_then(|()| {
         nodes.iter().try_for_each(|node| network.apply(node.number, Rule::Dark, node.number))?;
-        nodes.iter().try_for_each(|node| node.disk.put_canary())?;
-        nodes.iter().try_for_each(|node| node.disk.cut_power())
+        // One after the other makes no difference, since none of them runs; but between a canary and the cut there
+        // must be no time in which the kernel writes it out by itself.
+        nodes.iter().try_for_each(|node| {
+            node.disk.put_canary()?;
+            node.disk.cut_power()
+        })
     });
     // Whatever went wrong, they are down now.
     nodes.iter().try_for_each(|node| node.kill())?;

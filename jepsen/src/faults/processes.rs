@@ -28,6 +28,20 @@ pub(super) fn take(stage: &Stage, planned: &Planned) -> anyhow::Result<Vec<Arc<N
     Ok(taken)
 }
 
+/// The same, or nothing if one of them is not to be had; a node that stays away for its damaged files does not count.
+pub(super) fn take_all(stage: &Stage, planned: &Planned) -> anyhow::Result<Vec<Arc<Node>>> {
+    let taken = take(stage, planned)?;
+    let mut wanted = 0;
+    for number in &planned.nodes {
+        wanted += usize::from(stage.node(*number)?.damage().is_none());
+    }
+    if taken.len() == wanted {
+        return Ok(taken);
+    }
+    taken.iter().for_each(|node| node.release());
+    Ok(Vec::new())
+}
+
 /// Starts nodes again that the fault had ended, waits until they answer, and lets go of them.
 pub(super) async fn bring_back(stage: &Stage, nodes: &[Arc<Node>]) -> anyhow::Result<()> {
     for node in nodes {
@@ -44,9 +58,8 @@ pub(super) async fn bring_back(stage: &Stage, nodes: &[Arc<Node>]) -> anyhow::Re
 
 /// SIGKILL, a time without the nodes, and their start.
 pub(super) async fn kill(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
-    let nodes = take(stage, planned)?;
-    if nodes.len() < planned.nodes.len() {
-        nodes.iter().for_each(|node| node.release());
+    let nodes = take_all(stage, planned)?;
+    if nodes.is_empty() {
         return Ok(Effect::none("a node was not running"));
     }
     nodes.iter().for_each(|node| stage.book.down(node.number));

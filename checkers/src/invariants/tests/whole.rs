@@ -183,6 +183,13 @@ fn whatever_did_not_happen_is_a_doubt() {
 }
 
 #[test]
+fn a_harness_that_says_that_it_sees_no_replicas_is_not_asked_for_them() {
+    let unseen = || without(|event| matches!(event, Event::Probe(_)));
+    one_doubt(unseen(), "replicas");
+    assert!(doubts(unseen().with_run(|run| run.replicas_seen = false)).is_empty());
+}
+
+#[test]
 fn an_empty_run_passes_nothing() {
     let empty = doubts(Script::new());
     assert!(empty.iter().any(|doubt| doubt.contains("acknowledged")), "{empty:?}");
