@@ -13,8 +13,8 @@ use turmoil::net::TcpStream;
 
 /// Where nodes serve the REST API.
 pub const PORT: u16 = 8080;
-/// How long a client waits: longer than any node does.
-const TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a client waits that wants to know: longer than any node does.
+pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Why there is no answer.
 enum Missing {
@@ -24,10 +24,17 @@ enum Missing {
     Lost(String),
 }
 
-/// Sends `action` for the timer `name` (`group/id`) to `node` and gives what came of it.
-pub async fn perform(node: &str, name: &str, url: &str, key: Option<&str>, action: &Action) -> Outcome {
+/// Sends `action` for the timer `name` (`group/id`) to `node` and gives what came of it within `patience`.
+pub async fn perform(
+    patience: Duration,
+    node: &str,
+    name: &str,
+    url: &str,
+    key: Option<&str>,
+    action: &Action,
+) -> Outcome {
     let request = request(node, name, url, key, action);
-    let exchange = tokio::time::timeout(TIMEOUT, send(node, request));
+    let exchange = tokio::time::timeout(patience, send(node, request));
     match exchange.await.unwrap_or_else(|_| Err(Missing::Lost("the client gave up".to_owned()))) {
         Ok((status, replayed, body)) => outcome(status, replayed, &body),
         Err(Missing::NotSent(detail)) => {

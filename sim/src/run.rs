@@ -40,7 +40,7 @@ const TRANSIT_HELD: Duration = Duration::from_secs(14);
 const TRANSIT: Duration = Duration::from_secs(1);
 /// Processes that read at the end.
 const FINAL_READERS: u32 = 6;
-/// Their numbers, and the canary's, lie behind those of the clients'.
+/// Their numbers, and the canaries', lie behind those of the clients'.
 const CANARY: u32 = 900;
 const FINAL_READER: u32 = 1000;
 
@@ -244,7 +244,10 @@ fn add_clients(cluster: &mut Cluster<'_>, signals: &Signals) {
         for process in [number * 10, number * 10 + 1] {
             processes.push(client(cluster, process, signals));
         }
-        let canary = (number == 1).then(|| client(cluster, CANARY, signals));
+        let canaries: Vec<_> = (0..cluster.plan.shards)
+            .filter(|shard| u32::from(*shard) % cluster.plan.clients + 1 == number)
+            .map(|shard| (shard, client(cluster, CANARY + u32::from(shard), signals)))
+            .collect();
         let readers: Vec<_> = (0..FINAL_READERS)
             .filter(|reader| reader % cluster.plan.clients + 1 == number)
             .map(|reader| (reader, client(cluster, FINAL_READER + reader, signals)))
@@ -256,8 +259,8 @@ fn add_clients(cluster: &mut Cluster<'_>, signals: &Signals) {
             for process in processes {
                 tasks.spawn_local(process.work());
             }
-            if let Some(canary) = canary {
-                tasks.spawn_local(canary.canary());
+            for (shard, canary) in canaries {
+                tasks.spawn_local(canary.canary(shard));
             }
             while tasks.join_next().await.is_some() {}
             wait(&signals.read).await;

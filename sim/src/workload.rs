@@ -11,6 +11,7 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
+use crate::client;
 use crate::clock::{elapsed, true_ms};
 use crate::plan::Plan;
 use crate::receiver::{self, PathPlan, nanos};
@@ -24,6 +25,8 @@ const OPERATIONS_MAX: u32 = 60;
 const REPEATS_MAX: u32 = 3;
 /// Between two canary writes to a shard.
 const CANARY_EVERY: Duration = Duration::from_millis(700);
+/// How long a canary waits: all nodes of five are tried within the time that a shard may take to recover.
+const CANARY_PATIENCE: Duration = Duration::from_millis(1_200);
 
 /// The retry policy of every timer: short, so that a run sees its end.
 #[must_use]
@@ -49,6 +52,8 @@ pub struct Client {
     pub recorder: Recorder,
     /// Set when no more is to be asked for.
     pub over: Rc<Cell<bool>>,
+    /// How long it waits for an answer.
+    patience: Duration,
     rng: SmallRng,
     /// The last version that it saw of a timer.
     versions: BTreeMap<String, u64>,
@@ -62,7 +67,8 @@ impl Client {
     pub fn new(process: u32, plan: Rc<Plan>, recorder: Recorder, over: Rc<Cell<bool>>) -> Self {
         let rng = SmallRng::seed_from_u64(plan.seed.wrapping_mul(1_000_003).wrapping_add(process.into()));
         let (versions, operations) = (BTreeMap::new(), BTreeMap::new());
-        Self { process, plan, recorder, over, rng, versions, operations, made: 0 }
+        let patience = client::PATIENCE;
+        Self { process, plan, recorder, over, patience, rng, versions, operations, made: 0 }
     }
 
     /// Asks for one thing after the other until it is over.
@@ -76,18 +82,18 @@ impl Client {
         }
     }
 
-    /// Writes a new timer to every shard again and again.
-    pub async fn canary(mut self) {
-        let mut number = 0_u64;
+    /// Writes a new timer to `shard` again and again, through one node after the other, so that one that is cut off
+    /// says nothing about the shard.
+    pub async fn canary(mut self, shard: u16) {
+        self.patience = CANARY_PATIENCE;
+        let mut number = 0;
         while !self.over.get() {
-            for shard in 0..self.plan.shards {
-                let timer =
-                    name_in_shard(&format!("canary-{}-{number}", self.process), shard, self.plan.shards);
-                number += 1;
-                let mut definition = self.definition();
-                definition.execute_at_ms = true_ms() + self.rng.random_range(0..1_500);
-                self.perform(&timer, None, Action::Put { definition, if_match: None }).await;
-            }
+            number += 1;
+            let timer = name_in_shard(&format!("canary-{shard}-{number}"), shard, self.plan.shards);
+            let mut definition = self.definition();
+            definition.execute_at_ms = true_ms() + self.rng.random_range(0..1_500);
+            let node = format!("n{}", number % self.plan.nodes + 1);
+            self.call(&node, &timer, None, &Action::Put { definition, if_match: None }).await;
             tokio::time::sleep(CANARY_EVERY).await;
         }
     }
@@ -187,7 +193,7 @@ impl Client {
             action: action.clone(),
         }));
         let url = url_of(timer, &self.plan);
-        let outcome = crate::client::perform(node, timer, &url, key, action).await;
+        let outcome = client::perform(self.patience, node, timer, &url, key, action).await;
         tracing::info!(target: "sim", op, node, timer, action = action.name(), key, ?outcome, "answered");
         let returned = Return { at_ns: nanos(elapsed()), op, outcome: outcome.clone() };
         self.recorder.note(Event::Return(returned));
