@@ -18,17 +18,21 @@ packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
 }
 
-[ "$(id -u)" = 0 ] || fail "the fault tests need root, for network namespaces and loop devices: sudo jepsen/run.sh"
-export PATH="$PATH:/usr/sbin:/sbin"
-missing="$(packages | tr '\n' ' ')"
-if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "missing, and there is no apt-get to install it: $missing"
-    say "installing: $missing"
-    # shellcheck disable=SC2086 # a list of words
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
-        >/dev/null 2>&1 || fail "apt-get could not install: $missing"
+[ $# -gt 0 ] || set -- run
+# Judging, planning and adding up need nothing of the machine.
+if [ "$1" = run ]; then
+    [ "$(id -u)" = 0 ] || fail "the fault tests need root, for network namespaces and loop devices: sudo jepsen/run.sh"
+    export PATH="$PATH:/usr/sbin:/sbin"
     missing="$(packages | tr '\n' ' ')"
-    [ -z "$missing" ] || fail "still missing after the installation: $missing"
+    if [ -n "$missing" ]; then
+        command -v apt-get >/dev/null || fail "missing, and there is no apt-get to install it: $missing"
+        say "installing: $missing"
+        # shellcheck disable=SC2086 # a list of words
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } \
+            >/dev/null 2>&1 || fail "apt-get could not install: $missing"
+        missing="$(packages | tr '\n' ' ')"
+        [ -z "$missing" ] || fail "still missing after the installation: $missing"
+    fi
 fi
 
 if [ -n "${JEPSEN_BIN:-}" ]; then
@@ -42,9 +46,8 @@ else
 fi
 export JEPSEN_TIMERD="${JEPSEN_TIMERD:-$BIN/timerd}"
 
-"$jepsen" probe >&2 || fail "this machine can't run the fault tests, see the line above"
-[ $# -gt 0 ] || set -- run
 if [ "$1" = run ]; then
+    "$jepsen" probe >&2 || fail "this machine can't run the fault tests, see the line above"
     shift
     commit="$(git -C "$REPO" describe --always --dirty 2>/dev/null || echo unknown)"
     set -- run --commit "$commit" "$@"

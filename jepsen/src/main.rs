@@ -25,6 +25,7 @@ mod run;
 mod script;
 mod shell;
 mod stage;
+mod sums;
 mod timeline;
 mod verdict;
 mod wire;
@@ -66,6 +67,11 @@ enum Command {
     Probe,
     /// List the kinds of fault
     Kinds,
+    /// Add up the runs of a results file
+    Sums {
+        /// The file that `--record` appends to
+        file: PathBuf,
+    },
 }
 
 /// Which faults a run has.
@@ -137,6 +143,7 @@ fn main() -> ExitCode {
             Kind::ALL.into_iter().for_each(|kind| println!("{}", kind.name()));
             Ok(Verdict::Pass)
         }
+        Command::Sums { file } => sums(&file),
     };
     match result {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
@@ -187,6 +194,12 @@ fn judge(dir: &std::path::Path) -> anyhow::Result<Judged> {
 
 fn show_plan(args: &RunArgs) -> anyhow::Result<Verdict> {
     setup(args)?.plan()?.lines().iter().for_each(|line| println!("{line}"));
+    Ok(Verdict::Pass)
+}
+
+fn sums(file: &std::path::Path) -> anyhow::Result<Verdict> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
+    print!("{}", sums::of(&text)?);
     Ok(Verdict::Pass)
 }
 
