@@ -122,7 +122,7 @@ impl Office {
         let desk = Desk {
             wheel: Wheel::new(now),
             wheel_bytes: 0,
-            frontier: (if Mutant::NoScanAfterElection.is_on() { Millis::MAX } else { cursor }, Sequence(0)),
+            frontier: (if Mutant::NoScanAfterElection.is_on() { now + Span(60_000) } else { cursor }, Sequence(0)),
             unsettled: BTreeMap::new(),
             ready: VecDeque::new(),
             under_way: HashMap::new(),
