@@ -60,6 +60,12 @@ enum Command {
     Check {
         /// The run's directory, as `run` printed it
         dir: PathBuf,
+        /// Append the result to this file
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
+        /// The commit that was tested, for the recorded result
+        #[arg(long, default_value = "unknown")]
+        commit: String,
     },
     /// Print the plan of faults of a seed, and run nothing
     Plan(RunArgs),
@@ -133,7 +139,7 @@ struct RunArgs {
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Run(args) => run(&args),
-        Command::Check { dir } => check(&dir),
+        Command::Check { dir, record, commit } => check(&dir, record.as_deref(), &commit),
         Command::Plan(args) => show_plan(&args),
         Command::Probe => probe::probe(&Kind::ALL).map(|()| {
             println!("every facility works here");
@@ -179,8 +185,13 @@ fn run(args: &RunArgs) -> anyhow::Result<Verdict> {
     Ok(judged.verdict)
 }
 
-fn check(dir: &std::path::Path) -> anyhow::Result<Verdict> {
-    Ok(judge(dir)?.verdict)
+fn check(dir: &std::path::Path, record: Option<&std::path::Path>, commit: &str) -> anyhow::Result<Verdict> {
+    let judged = judge(dir)?;
+    if let Some(path) = record {
+        let profile = judged.history.run.options.get("profile").cloned().unwrap_or_default();
+        judged.record(path, &profile, commit)?;
+    }
+    Ok(judged.verdict)
 }
 
 fn judge(dir: &std::path::Path) -> anyhow::Result<Judged> {

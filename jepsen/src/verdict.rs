@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use checkers::index::History;
+use checkers::invariants::i12_recovery::{Recovery, recoveries};
 use checkers::report::Report;
 use checkers::verdict::{Invariant, Verdict};
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ impl Judged {
         );
         let late = s.lateness_ms;
         println!("lateness: p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max);
-        println!("recovery of a shard: at most {} ms", s.recovery_ms_max);
+        println!("recovery of a shard: at most {} ms{}", s.recovery_ms_max, self.slowest_recovery());
         println!("sessions {}, snapshots installed {}", self.extra.sessions, self.extra.snapshots);
         let (asked, effective) = self.faults();
         println!(
@@ -180,6 +181,15 @@ impl Judged {
             println!("failed: {what}");
         }
         println!("{passed} passed, {} failed", self.checks.len() - passed);
+    }
+
+    /// Where the longest recovery is found.
+    fn slowest_recovery(&self) -> String {
+        let took = |recovery: &Recovery| recovery.written_ns.unwrap_or(0).saturating_sub(recovery.from_ns);
+        let slowest = recoveries(&self.history).into_iter().max_by_key(took);
+        slowest.map_or_else(String::new, |recovery| {
+            format!(" (shard {}, from {:.1} s)", recovery.shard, recovery.from_ns as f64 / 1e9)
+        })
     }
 
     /// Faults asked for, and by kind how many of how many took effect.

@@ -56,10 +56,12 @@ impl Case<'_> {
         else {
             return Judgement::Kept;
         };
-        let due_ns = self.history.ns_of(at_ms).max(told_ns);
+        // Its attempts may have been made long before anybody was told of it.
+        let at_ns = self.history.ns_of(at_ms);
+        let due_ns = at_ns.max(told_ns);
         match self.deliveries().next() {
             Some(first) => self.delivered(due_ns, first),
-            None => self.undelivered(due_ns),
+            None => self.undelivered(at_ns, due_ns),
         }
     }
 
@@ -71,8 +73,8 @@ impl Case<'_> {
         self.generation.shown_by.iter().filter_map(|position| self.timer.operations.get(*position))
     }
 
-    fn undelivered(&self, due_ns: u64) -> Judgement {
-        let finished = self.reads().find(|operation| self.finished_unseen(operation, due_ns));
+    fn undelivered(&self, at_ns: u64, due_ns: u64) -> Judgement {
+        let finished = self.reads().find(|operation| self.finished_unseen(operation, at_ns));
         if let Some(read) = finished {
             return Judgement::Broken(self.violation(
                 Breach::FinishedUnseen,
@@ -145,11 +147,11 @@ impl Case<'_> {
 
     /// Whether a read shows an end that takes a receiver to come to. Attempts count although nobody received them if
     /// they failed to connect, but not in calm.
-    fn finished_unseen(&self, read: &Operation, due_ns: u64) -> bool {
+    fn finished_unseen(&self, read: &Operation, at_ns: u64) -> bool {
         let answer = read.shown_now().filter(|answer| answer.generation == self.number);
         answer.is_some_and(|answer| match answer.state {
             State::Delivered | State::Skipped => true,
-            State::Dead => answer.attempts == 0 || self.history.timeline.is_calm(due_ns, read.return_ns),
+            State::Dead => answer.attempts == 0 || self.history.timeline.is_calm(at_ns, read.return_ns),
             State::Scheduled | State::Retrying | State::Cancelled => false,
         })
     }

@@ -140,6 +140,18 @@ fn an_operation_that_cannot_have_ended_it_does_not_excuse() {
     );
 }
 
+/// Seen with `jepsen run --profile mix --time 180 --seed 109`: a create was answered 504 and took effect, all attempts
+/// met a receiver whose port was closed for a while, and minutes later the last read was the first to tell of it.
+#[test]
+fn attempts_may_have_failed_to_connect_before_anybody_was_told_of_the_timer() {
+    let told_late = || {
+        let shown = after(answer(200, 10, 20, 100), State::Dead, 3);
+        Script::new().op(0, 40, create(due(100)), unknown()).ok(5000, 5010, Action::Get, shown)
+    };
+    kept(told_late().fault(90, 900, "receiverRefuse", None));
+    broken(told_late(), Breach::FinishedUnseen);
+}
+
 #[test]
 fn what_the_service_calls_delivered_must_have_been_received() {
     let read = |state, attempts| {
