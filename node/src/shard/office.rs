@@ -119,10 +119,11 @@ impl Office {
                 UnderWay { generation: open.generation, attempt: open.attempt, until: open.until };
             waits.entry(open.key.clone()).or_default().push(under_way);
         }
+        let read_below = if Mutant::NoScanAfterElection.is_on() { now + Span(60_000) } else { cursor };
         let desk = Desk {
             wheel: Wheel::new(now),
             wheel_bytes: 0,
-            frontier: (if Mutant::NoScanAfterElection.is_on() { now + Span(60_000) } else { cursor }, Sequence(0)),
+            frontier: (read_below, Sequence(0)),
             unsettled: BTreeMap::new(),
             ready: VecDeque::new(),
             under_way: HashMap::new(),
