@@ -46,6 +46,8 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
     let flush_interval = Duration::from_millis(node.settings.storage.flush_interval_ms);
     let (mut flushed, mut expired) = (Instant::now(), Instant::now());
     let mut health = running.stores.health();
+    // Not awaited: on a disk that hangs it hangs, and that is what this loop has to notice.
+    let mut flushing = tokio::spawn(std::future::ready(()));
     loop {
         tokio::select! {
             () = node.stop.cancelled() => return,
@@ -65,9 +67,9 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
         give_up_when_stalled(&node, &running).await;
         let due = flushed.elapsed() >= flush_interval
             || unpurged_bytes(&running) >= node.settings.storage.flush_log_bytes;
-        if due {
+        if due && flushing.is_finished() {
             flushed = Instant::now();
-            flush(&running).await;
+            flushing = tokio::spawn(flush(running.clone()));
         }
         if expired.elapsed() >= EXPIRE_INTERVAL {
             expired = Instant::now();
@@ -111,7 +113,7 @@ fn unpurged_bytes(running: &Running) -> u64 {
 }
 
 /// Makes what is applied durable, and lets Raft purge what is then no longer needed.
-async fn flush(running: &Arc<Running>) {
+async fn flush(running: Arc<Running>) {
     let stores = running.stores.clone();
     match away(stores.blocks(), move || stores.flush()).await {
         Ok(Ok(_persisted)) => {}
