@@ -95,8 +95,9 @@ pub enum StoreError {
         /// What the system said.
         detail: String,
     },
-    /// An earlier write failed; whether it took effect can't be known, so nothing is written after it.
-    #[error("the log is closed since a write failed: {0}")]
+    /// An earlier write failed, and whether it took effect can't be known; or the state can't be used. Nothing is
+    /// written after it.
+    #[error("nothing more is written since a store failed: {0}")]
     Failed(String),
     /// The store was closed.
     #[error("the store is closed")]

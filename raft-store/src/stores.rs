@@ -136,7 +136,7 @@ impl Stores {
         if shard.0 >= self.shards {
             return Err(StoreError::ShardCount { stored: self.shards, asked: shard.0.saturating_add(1) });
         }
-        let durable = DurableLog { end: self.log.durable(shard.0), health: self.log.health() };
+        let durable = DurableLog { end: self.log.durable(shard.0), health: self.health() };
         Ok(ShardStores {
             log: self.log.shard(shard.0, Some(self.state.persisted(shard))),
             state_machine: self.state.shard(shard.0, Some(durable), sink),
@@ -165,7 +165,7 @@ impl Stores {
     /// Tells when the log or the state fails.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
-        self.log.health()
+        self.log.latch().subscribe()
     }
 
     /// See [`LogDb::sync_stalled_for`].

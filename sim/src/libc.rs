@@ -87,6 +87,7 @@ mod tests {
 
     /// One test, since it is about the whole process.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the clock is what is tested")]
     fn hashes_random_numbers_and_clocks_follow_the_seed() {
         let draw = || {
             seed(7);

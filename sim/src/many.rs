@@ -108,6 +108,10 @@ struct Running {
 ///
 /// # Errors
 /// When processes or files can't be made.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "outside of any simulation: processes are waited for in real time"
+)]
 pub fn many(options: &Options) -> anyhow::Result<bool> {
     fs::create_dir_all(&options.work)?;
     let date = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

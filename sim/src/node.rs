@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use node::cluster::node::{Node, NodeParts, bind};
-use node::cluster::serve::serve_http;
 use node::config::Settings;
 use node::delivery::{AddressPolicy, Resolve, Sender, SenderSettings};
 use node::identity::IdentityFile;
@@ -132,11 +131,10 @@ impl Machine {
         });
         self.process.borrow_mut().node = Some(node.clone());
         node.serve_peers(peer_listener);
-        let http = tokio::spawn(serve_http(node.clone(), policy, http_listener));
-        let ended = until_stopped(&node, &mut asked).await;
-        node.shut_down().await;
-        let _ = http.await;
-        ended
+        node.live(policy, http_listener, async move {
+            let _ = asked.wait_for(|asked| *asked).await;
+        })
+        .await
     }
 }
 
@@ -147,27 +145,6 @@ fn sync_time(longest: Duration, more_ms: Arc<AtomicU64>, seed: u64) -> SyncTime 
         let usual = longest.mul_f64(rng.lock().random_range(0.05..1.0));
         usual + Duration::from_millis(more_ms.load(Ordering::Relaxed))
     }))
-}
-
-async fn until_stopped(node: &Arc<Node>, asked: &mut watch::Receiver<bool>) -> Result<(), String> {
-    let mut fatal = node.fatal.subscribe();
-    let run = node.run();
-    tokio::pin!(run);
-    let mut started = false;
-    loop {
-        tokio::select! {
-            result = &mut run, if !started => {
-                result?;
-                started = true;
-            }
-            _ = asked.wait_for(|asked| *asked) => return Ok(()),
-            _ = fatal.changed() => {
-                if let Some(reason) = fatal.borrow_and_update().clone() {
-                    return Err(reason);
-                }
-            }
-        }
-    }
 }
 
 /// Names of turmoil's hosts, written as `name.sim`.

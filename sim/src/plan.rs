@@ -159,7 +159,7 @@ impl Plan {
     /// What `seed` chooses.
     #[must_use]
     pub fn of(seed: u64) -> Self {
-        let mut rng = SmallRng::seed_from_u64(seed ^ 0x5eed_0f_51a1);
+        let mut rng = SmallRng::seed_from_u64(seed ^ 0x005e_ed0f_51a1);
         let rng = &mut rng;
         let ms = Duration::from_millis;
         let pick = |rng: &mut SmallRng, of: &[u64]| of.choose(rng).copied().unwrap_or_default();

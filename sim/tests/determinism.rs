@@ -1,5 +1,6 @@
 //! The meta test: a seed run twice gives the same trace, byte for byte, with everything that turmoil, openraft, h2,
 //! hyper and our own code have to say at the level TRACE.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! Seeds whose kinds of fault once found something in the product (docs/found-bugs.md): they have to pass.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use std::path::Path;
 use std::process::Command;

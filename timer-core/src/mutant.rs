@@ -2,8 +2,8 @@
 //! run time, in a build with the feature `mutants`, which no release has. Without it [`Mutant::is_on`] is `false` at
 //! compile time and nothing of this is left.
 
-/// A bug that can be put back. The first twelve are those that users of other systems have met (`docs/reliability.md`);
-/// the others undo decisions of this one.
+/// A bug that can be put back. The first twelve are errors that such a system could well have; the others undo
+/// decisions of this one. `docs/reliability.md` says by what each is caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mutant {

@@ -19,6 +19,7 @@ use crate::config::settings::Settings;
 use crate::environment::Entropy;
 use crate::identity::{ClusterIdentity, Identity, Member};
 use crate::peer::frame::{ProbeReply, ProbeRequest};
+use crate::sockets::connect_peer;
 
 /// How often the peers are asked.
 const ROUND: Duration = Duration::from_millis(250);
@@ -87,8 +88,8 @@ async fn ask_all(settings: &Settings, identity: &Identity) -> Vec<(String, Optio
 }
 
 async fn ask(address: &str, settings: &Settings, identity: &Identity) -> Option<ProbeReply> {
-    let channel =
-        crate::sockets::connect_peer(&Endpoint::from_shared(format!("http://{address}")).ok()?).await.ok()?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).ok()?;
+    let channel = connect_peer(&endpoint).await.ok()?;
     let request = ProbeRequest {
         cluster_name: settings.cluster.name.clone(),
         node_id: identity.node_id.0,

@@ -189,8 +189,7 @@ fn gauges(node: &Node, running: &Running) {
                 *sum += count;
             }
         }
-        headless += u64::from(host.leader().is_none());
-        log_indexes(node, host);
+        headless += u64::from(!shard_gauges(node, host));
     }
     node.metrics.shards(led, headless);
     node.metrics.timers_by_state(&counts);
@@ -202,12 +201,16 @@ fn gauges(node: &Node, running: &Running) {
     node.metrics.clock_offset(worst);
 }
 
-fn log_indexes(node: &Node, host: &ShardHost) {
-    let Some(raft) = host.raft() else { return };
-    let metrics = raft.metrics().borrow_watched().clone();
+/// How far a shard's log is here; gives whether a leader is known.
+fn shard_gauges(node: &Node, host: &ShardHost) -> bool {
+    let Some(raft) = host.raft() else { return false };
+    let metrics = raft.metrics();
+    let seen = metrics.borrow_watched();
     let index = |log_id: Option<LogId>| log_id.map_or(0, |id| id.index);
-    let (applied, purged) = (index(metrics.last_applied), index(metrics.purged));
-    node.metrics.log_indexes(host.shard, metrics.last_log_index.unwrap_or(0), applied, purged);
+    let (last, applied, purged) =
+        (seen.last_log_index.unwrap_or(0), index(seen.last_applied), index(seen.purged));
+    node.metrics.log_indexes(host.shard, last, applied, purged);
+    seen.current_leader.is_some()
 }
 
 /// Attempts of this node that are under way.

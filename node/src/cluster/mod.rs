@@ -5,12 +5,14 @@
 //! - [`inbound`]: what the node does for its peers
 //! - [`router`]: finds the leader of a command or read, within the caller's deadline
 //! - [`serve`]: its REST API
+//! - [`lifetime`]: from its start to an orderly stop
 //! - [`housekeeping`]: flushes, purges, retention, storage health
 //! - [`view`]: what `/cluster` and `/readyz` show
 
 pub mod formation;
 pub mod housekeeping;
 pub mod inbound;
+pub mod lifetime;
 pub mod node;
 pub mod router;
 pub mod serve;

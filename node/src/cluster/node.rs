@@ -39,10 +39,6 @@ use crate::sockets::{TcpListener, peers_from};
 
 /// How long one try to bring an outcome to a later leader may take.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a shutdown waits for attempts that are under way.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a shutdown waits for the node's own loops.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a node is made of.
 pub struct NodeParts {
@@ -95,7 +91,8 @@ pub struct Node {
     /// Everything is kept there: no disk is watched.
     pub memory: Option<MemoryDisk>,
     running: OnceLock<Arc<Running>>,
-    tasks: TaskTracker,
+    /// What runs until the node stops.
+    pub(super) tasks: TaskTracker,
     attempts: TaskTracker,
 }
 
@@ -381,61 +378,6 @@ impl Node {
             raft.initialize(nodes.clone()).await.map_err(|e| format!("shard {}: {e}", host.shard))?;
         }
         Ok(())
-    }
-
-    /// Stops in order: passes the shards on, waits for attempts under way, makes the state durable. With a fatal fault
-    /// it only stops: a node that can't write its log can't pass anything on, and others take over the sooner.
-    pub async fn shut_down(self: &Arc<Self>) {
-        self.draining.send_replace(true);
-        let sound = self.fatal.borrow().is_none();
-        if let Some(running) = self.running().filter(|_| sound) {
-            if running.cluster.members.len() == 1 {
-                // There is nobody to pass on to, so attempts end first and are then named as ended.
-                housekeeping::stop_starting(running);
-                self.drain().await;
-            }
-            let passed = running.hosts.iter().map(|host| host.hand_over(true));
-            let passed = futures_util::future::join_all(passed).await;
-            tracing::info!(
-                shards = passed.len(),
-                passed_on = passed.iter().filter(|passed| **passed).count(),
-                "handed over"
-            );
-            self.drain().await;
-            let stores = running.stores.clone();
-            match away(stores.blocks(), move || stores.flush()).await {
-                Ok(Ok(_persisted)) => {}
-                Ok(Err(e)) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
-                Err(e) => tracing::error!(error = %e, "the last flush failed; the log has it all"),
-            }
-        }
-        self.stop.cancel();
-        self.tasks.close();
-        if !sound {
-            return;
-        }
-        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
-            tracing::warn!("some tasks did not end in time");
-        }
-        if let Some(running) = self.running() {
-            let stores = running.stores.clone();
-            let _ = away(stores.blocks(), move || stores.close()).await;
-        }
-    }
-
-    async fn drain(&self) {
-        let under_way = || self.running().map_or(0, |running| housekeeping::under_way(running));
-        let drained = async {
-            while under_way() > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-            tracing::warn!(
-                under_way = under_way(),
-                "attempts did not end in time; a later leader awaits them"
-            );
-        }
     }
 }
 

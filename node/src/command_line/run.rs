@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use node::cluster::node::{Node, NodeParts, bind};
-use node::cluster::serve::serve_http;
 use node::config::Settings;
 use node::delivery::{AddressPolicy, Sender, SenderSettings};
 use node::environment::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy};
@@ -80,44 +79,16 @@ async fn run(started: Started) -> Result<(), String> {
     if let Some(listener) = peer_listener {
         node.serve_peers(listener);
     }
-    let http = tokio::spawn(serve_http(node.clone(), policy, http_listener));
     if let Some(banner) = started.banner {
         let _ = writeln!(std::io::stderr(), "{banner}");
     }
-    let ended = serve_until_signal(&node).await;
-    node.shut_down().await;
-    if ended.is_ok() {
-        // Requests that are open get their answers. After a fault they would wait in vain.
-        let _ = http.await;
-    }
-    ended
-}
-
-async fn serve_until_signal(node: &Arc<Node>) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    let mut fatal = node.fatal.subscribe();
-    let run = node.run();
-    tokio::pin!(run);
-    let mut started = false;
-    loop {
-        tokio::select! {
-            result = &mut run, if !started => {
-                result?;
-                started = true;
-            }
-            _ = terminate.recv() => {
-                tracing::info!("SIGTERM: stopping in order");
-                return Ok(());
-            }
-            _ = tokio::signal::ctrl_c() => {
-                tracing::info!("SIGINT: stopping in order");
-                return Ok(());
-            }
-            _ = fatal.changed() => {
-                if let Some(reason) = fatal.borrow_and_update().clone() {
-                    return Err(reason);
-                }
-            }
-        }
-    }
+    let asked = async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = tokio::signal::ctrl_c() => "SIGINT",
+        };
+        tracing::info!("{name}: stopping in order");
+    };
+    node.live(policy, http_listener, asked).await
 }

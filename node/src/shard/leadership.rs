@@ -78,8 +78,7 @@ impl Leadership {
         loop {
             let term = leads(&metrics.borrow_watched());
             let wanted = term.filter(|_| !*leaving.borrow_and_update());
-            let ahead = matches!(self.clocks.verdict(), Verdict::Ahead(_));
-            if term_in_office.is_some() && (term_in_office != wanted || ahead) {
+            if term_in_office.is_some() && (term_in_office != wanted || self.ahead_ms().is_some()) {
                 self.leave_office();
                 term_in_office = None;
             }
@@ -101,9 +100,14 @@ impl Leadership {
         self.leave_office();
     }
 
+    /// How far this node's clock is ahead, if that is too far to lead.
+    fn ahead_ms(&self) -> Option<i64> {
+        if let Verdict::Ahead(ms) = self.clocks.verdict() { Some(ms) } else { None }
+    }
+
     /// Opens a session and starts its dispatcher; `false` if it is to be tried again.
     async fn take_office(&self, raft: &Raft, term: u64) -> bool {
-        if let Verdict::Ahead(ms) = self.clocks.verdict() {
+        if let Some(ms) = self.ahead_ms() {
             tracing::error!(
                 shard = self.shard,
                 ahead_ms = ms,

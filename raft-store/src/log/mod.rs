@@ -25,7 +25,7 @@ pub use self::shard::ShardLog;
 use self::shard_cell::ShardCell;
 use self::writer::{Threads, Writer};
 use crate::engine::Engine;
-use crate::health::{Health, Latch};
+use crate::health::Latch;
 use crate::type_config::LogId;
 
 /// The logs of a node's shards. Dropping it closes them.
@@ -67,12 +67,7 @@ impl LogDb {
         LogStatus { last: tail.last(), purged: tail.purged, vote_term, bytes, age }
     }
 
-    /// Tells when the log fails.
-    #[must_use]
-    pub fn health(&self) -> watch::Receiver<Health> {
-        self.writer.health()
-    }
-
+    /// Where the first fault is noted.
     pub(crate) fn latch(&self) -> &Latch {
         self.writer.latch()
     }

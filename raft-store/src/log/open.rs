@@ -30,7 +30,8 @@ pub(crate) fn is_blank(engine: &dyn View) -> Result<bool, StoreError> {
     Ok(blank)
 }
 
-/// Opens the logs of `shards` shards. `sync_time`: how long syncs take on an engine that does not block. `tail_bytes_max` bounds the entries of one shard that stay in memory.
+/// Opens the logs of `shards` shards. `sync_time`: how long syncs take on an engine that does not block, if not no
+/// time at all. `tail_bytes_max` bounds the entries of one shard that stay in memory.
 ///
 /// # Errors
 /// When anything is not as it was left: see [`StoreError`].

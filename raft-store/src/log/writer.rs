@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use timer_core::mutant::Mutant;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::engine::Engine;
 use crate::engine::memory::SyncTime;
 use crate::error::StoreError;
-use crate::health::{Health, Latch};
+use crate::health::Latch;
 use crate::limits::{PENDING_BYTES_MAX, UNMARKED_BATCHES_MAX};
 use crate::log::job::{Ack, Change, Group, Job, refuse};
 use crate::log::mark::Mark;
@@ -179,10 +179,6 @@ impl Writer {
             inline,
             late: None,
         }
-    }
-
-    pub(crate) fn health(&self) -> watch::Receiver<Health> {
-        self.health.subscribe()
     }
 
     pub(crate) fn latch(&self) -> &Latch {

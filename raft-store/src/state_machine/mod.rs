@@ -130,6 +130,15 @@ impl StateInner {
         }
     }
 
+    /// The same for what a snapshot meets: of its faults only those of this node's own store count.
+    pub(crate) fn noted_snapshot<T>(&self, result: Result<T, SnapshotError>) -> Result<T, SnapshotError> {
+        result.inspect_err(|error| {
+            if let SnapshotError::Store(error) = error {
+                self.note(error);
+            }
+        })
+    }
+
     /// A new incarnation that nothing was ever written under.
     fn allocate(&self) -> Result<u32, StoreError> {
         let mut next = self.next_incarnation.lock();

@@ -14,7 +14,7 @@ use crate::health::Health;
 use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::snapshot::install;
-use crate::state_machine::{NoticeSink, OutgoingSnapshot, SnapshotData, SnapshotError, StateDb, apply};
+use crate::state_machine::{NoticeSink, OutgoingSnapshot, SnapshotData, StateDb, apply};
 use crate::type_config::{LogId, Payload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// How much of the log is durable on this disk: a quorum may have an entry that this node could still lose,
@@ -143,10 +143,7 @@ impl RaftStateMachine<TypeConfig> for ShardStateMachine {
         let inner = self.db.inner();
         let installed =
             blocking(inner.engine.blocks(), || install::install(inner, &self.replica, meta, received));
-        if let Err(SnapshotError::Store(error)) = &installed {
-            inner.note(error);
-        }
-        installed?;
+        inner.noted_snapshot(installed)?;
         if let Some(sink) = &self.sink {
             sink.replaced(meta.last_log_id);
         }

@@ -4,8 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::options;
+use openraft::storage::{RaftSnapshotBuilder as _, RaftStateMachine as _};
+
 use super::workload::{Shard, bytes_entry, history, run};
-use crate::{StoreError, Stores};
+use crate::state_machine::SnapshotData;
+use crate::{Health, StoreError, Stores};
 
 /// The files of `dir` that end in `suffix` and have something in them, oldest first.
 fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
@@ -98,22 +101,83 @@ async fn a_flipped_bit_in_a_file_of_the_log_is_refused() {
     assert!(matches!(error, StoreError::Corrupted { .. }), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_in_a_file_of_the_state_is_an_error_and_never_a_wrong_timer() {
+/// A data directory with a state in tables.
+async fn in_tables() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    {
-        let stores = open(dir.path()).unwrap();
-        run(&stores, &mut Shard::open(&stores, 0), &history(400)).await.unwrap();
-        stores.close().unwrap();
-    }
+    let stores = open(dir.path()).unwrap();
+    run(&stores, &mut Shard::open(&stores, 0), &history(400)).await.unwrap();
+    stores.close().unwrap();
+    dir
+}
+
+/// A copy of `whole` with a bit flipped in the largest table of the state, `sixteenths` of its length from its begin.
+fn with_flipped_bit(whole: &Path, sixteenths: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    copy(whole, dir.path());
     let tables = files(&dir.path().join("state"), ".sst");
     let table = tables.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     let mut bytes = fs::read(table).unwrap();
-    let middle = bytes.len() / 3;
-    bytes[middle] ^= 1;
+    let place = bytes.len() * sixteenths / 16;
+    bytes[place] ^= 1;
     fs::write(table, bytes).unwrap();
-    let outcome = open(dir.path()).and_then(|stores| Shard::open(&stores, 0).stores.reader.state_hash());
-    assert!(matches!(outcome, Err(StoreError::Corrupted { .. })), "{outcome:?}");
+    dir
+}
+
+fn hash(stores: &Stores) -> Result<u64, StoreError> {
+    Shard::open(stores, 0).stores.reader.state_hash().map(|(_, hash)| hash)
+}
+
+fn assert_failed(stores: &Stores) {
+    let health = stores.health().borrow().clone();
+    assert!(matches!(&health, Health::Failed(why) if why.contains("is damaged")), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_a_file_of_the_state_is_an_error_and_never_a_wrong_timer() {
+    let whole = in_tables().await;
+    let right = hash(&open(whole.path()).unwrap()).unwrap();
+    let mut found_by_reading = 0;
+    for place in 1..16 {
+        let dir = with_flipped_bit(whole.path(), place);
+        let Ok(stores) =
+            open(dir.path()).inspect_err(|e| assert!(matches!(e, StoreError::Corrupted { .. }), "{e}"))
+        else {
+            continue;
+        };
+        match hash(&stores) {
+            // A part of the file that no read needs, e.g. a filter.
+            Ok(found) => assert_eq!(found, right),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Corrupted { .. }), "{error}");
+                assert_failed(&stores);
+                found_by_reading += 1;
+            }
+        }
+    }
+    assert!(found_by_reading > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_state_is_a_fault_of_the_node_also_where_only_a_snapshot_reads_it() {
+    let whole = in_tables().await;
+    // Where an open does not see it and a reading of all timers does.
+    let seen_by_reading = |dir: &Path| open(dir).is_ok_and(|stores| hash(&stores).is_err());
+    let mut damaged = (1..16).map(|place| with_flipped_bit(whole.path(), place));
+    let dir = damaged.find(|dir| seen_by_reading(dir.path())).unwrap();
+    let stores = open(dir.path()).unwrap();
+    let mut state_machine = Shard::open(&stores, 0).stores.state_machine;
+    let snapshot = state_machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
+    let SnapshotData::Outgoing(outgoing) = snapshot.snapshot else { panic!("a built snapshot is sent") };
+    assert_eq!(*stores.health().borrow(), Health::Healthy, "it was not read yet");
+    // The fault is told instead of the header or of a chunk, whichever comes first.
+    if let Ok(mut stream) = outgoing.open() {
+        let mut failed = false;
+        while let Some(chunk) = stream.next().await {
+            failed |= chunk.is_err();
+        }
+        assert!(failed);
+    }
+    assert_failed(&stores);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

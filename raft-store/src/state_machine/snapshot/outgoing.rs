@@ -134,13 +134,13 @@ fn produce(
     // Held until there is a view, so that the incarnation can't go before.
     let mut current = Some(replica.current());
     let mut outcome = Ok(());
-    inner.engine.view(&mut |view| {
+    let viewed = inner.engine.view(&mut |view| {
         let incarnation = current.take().map_or(0, |current| current.incarnation);
         let at_view = meta::load(view, replica.shard, incarnation)?;
         outcome = produce_view(inner, replica, view, &at_view, give);
         Ok(())
-    })?;
-    outcome
+    });
+    inner.noted_snapshot(viewed.map_err(SnapshotError::from).and(outcome))
 }
 
 fn produce_view(
