@@ -19,6 +19,18 @@ pub trait Tables {
     /// # Errors
     /// When the store can't be read.
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Self::Error>;
+
+    /// The lowest position of the wheel from `from` to before `until` that a timer waits at for which `counts`
+    /// holds.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn first_position(
+        &self,
+        from: Millis,
+        until: Millis,
+        counts: &dyn Fn(&TimerKey) -> bool,
+    ) -> Result<Option<Millis>, Self::Error>;
 }
 
 /// The state of a shard on top of a store: what a batch of entries has changed and the store does not have
@@ -109,6 +121,16 @@ impl<'a, T: Tables> Overlay<'a, T> {
         assert!(timer.position.is_none_or(|at| at >= cursor), "{}: below the cursor", timer.key);
         let key = timer.key.clone();
         self.set(&key, Some(timer));
+    }
+
+    /// The lowest position of the wheel from `from` to before `until` that a timer waits at now.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn first_position(&self, from: Millis, until: Millis) -> Result<Option<Millis>, T::Error> {
+        let stored = self.tables.first_position(from, until, &|key| !self.timers.contains_key(key))?;
+        let here = self.timers.values().filter_map(|cell| cell.now.as_ref()?.position);
+        Ok(here.filter(|at| (from..until).contains(at)).chain(stored).min())
     }
 
     /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before.

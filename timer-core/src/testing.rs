@@ -26,6 +26,16 @@ impl Tables for Store {
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Infallible> {
         Ok(self.0.get(key).cloned())
     }
+
+    fn first_position(
+        &self,
+        from: Millis,
+        until: Millis,
+        counts: &dyn Fn(&TimerKey) -> bool,
+    ) -> Result<Option<Millis>, Infallible> {
+        let waiting = self.0.iter().filter(|(key, _)| counts(key)).filter_map(|(_, timer)| timer.position);
+        Ok(waiting.filter(|at| (from..until).contains(at)).min())
+    }
 }
 
 #[derive(Default)]

@@ -187,6 +187,18 @@ pub struct RequestKey {
     pub body: Fingerprint,
 }
 
+impl RequestKey {
+    /// How the ids begin that a node mints.
+    pub const MINTED: &'static str = "minted-";
+
+    /// Whether a node made it for a request that came without an `Idempotency-Key`. Nobody but that node repeats
+    /// it, and only until it has an answer.
+    #[must_use]
+    pub fn is_minted(&self) -> bool {
+        self.id.starts_with(Self::MINTED)
+    }
+}
+
 /// The answer that a request got, kept to be given again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptAnswer {

@@ -269,5 +269,5 @@ pub fn failure_out(e: &ProposeError) -> Failure {
         ProposeError::DiskFull => (Kind::DiskFull, 0, false),
         ProposeError::Untrusted(_) => (Kind::NotLeader, 0, false),
     };
-    Failure { kind: kind.into(), outcome_unknown: unknown, reason: e.to_string(), retry_after_ms: 0, leader }
+    Failure { kind: kind.into(), outcome_unknown: unknown, reason: e.to_string(), leader }
 }

@@ -79,7 +79,7 @@ pub fn of_change(
     idempotency_key: Option<String>,
     body: Fingerprint,
 ) -> RequestContext {
-    let minted = || format!("minted-{}", mint(state.entropy.as_ref()));
+    let minted = || format!("{}{}", RequestKey::MINTED, mint(state.entropy.as_ref()));
     let request = RequestKey { id: idempotency_key.unwrap_or_else(minted), body };
     RequestContext { request: Some(request), ..of_read(state, id, headers) }
 }

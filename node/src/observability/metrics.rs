@@ -58,6 +58,7 @@ pub struct Metrics {
     timers: Family<StateLabel, Gauge>,
     overdue: Gauge,
     elections: Counter,
+    cursor_held: Counter,
     leader_shards: Gauge,
     shards_without_leader: Gauge,
     raft_restarts: Counter,
@@ -106,6 +107,7 @@ impl Metrics {
             timers: Family::default(),
             overdue: Gauge::default(),
             elections: Counter::default(),
+            cursor_held: Counter::default(),
             leader_shards: Gauge::default(),
             shards_without_leader: Gauge::default(),
             raft_restarts: Counter::default(),
@@ -194,6 +196,11 @@ impl Metrics {
     /// This node took the lead of a shard.
     pub fn office_taken(&self) {
         self.elections.inc();
+    }
+
+    /// A timer that waits kept the cursor from passing it.
+    pub fn cursor_held(&self) {
+        self.cursor_held.inc();
     }
 
     /// A shard's Raft ended by itself and is started again.

@@ -114,6 +114,7 @@ fn every_handle_is_registered() {
     metrics.entry_proposed(64);
     metrics.proposal_queue(5, 600);
     metrics.office_taken();
+    metrics.cursor_held();
     metrics.raft_restarted();
     metrics.shards(3, 1);
     metrics.timers_by_state(&[1, 2, 3, 4, 5, 6]);
@@ -139,6 +140,7 @@ fn every_handle_is_registered() {
         ("timerd_proposal_queue_commands", 5.0),
         ("timerd_proposal_queue_bytes", 600.0),
         ("timerd_raft_elections_total", 1.0),
+        ("timerd_cursor_held_total", 1.0),
         ("timerd_raft_restarts_total", 1.0),
         ("timerd_raft_leader_shards", 3.0),
         ("timerd_raft_shards_without_leader", 1.0),

@@ -5,6 +5,7 @@
 //! still under way gets a later time, and apply puts no timer below its command's time.
 
 use timer_core::command::{AdvanceCursor, Command, Envelope};
+use timer_core::mutant::Mutant;
 use timer_core::time::Millis;
 use tokio::time::{Duration, Interval, MissedTickBehavior, interval};
 
@@ -13,6 +14,20 @@ use super::feed::Notices;
 
 /// How often at most.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A timer that waits keeps the cursor from passing it. That this office wanted it to pass is a bug: it had
+/// forgotten the timer. What the tables hold is read again, so that the bug costs lateness and no more.
+fn look_again_if_held(dispatcher: &Dispatcher, to: Millis) {
+    let state = dispatcher.reader.shard_state();
+    let ours = state.session.is_some_and(|session| session.number == dispatcher.office.session);
+    if !ours || state.cursor >= to || Mutant::NoScanAfterElection.is_on() {
+        return;
+    }
+    tracing::error!(cursor = state.cursor.0, to = to.0, "a timer that waits was forgotten: the tables are read again");
+    dispatcher.context.metrics.cursor_held();
+    dispatcher.office.rewind(dispatcher.context.clock.now(), state.cursor);
+    dispatcher.office.wake.notify_one();
+}
 
 /// The state between two moves.
 #[derive(Debug)]
@@ -60,8 +75,12 @@ impl CursorKeeper {
         };
         self.settled = settled;
         self.last = to;
-        // If it fails, the next one says more anyway.
-        let proposer = dispatcher.proposer.clone();
-        dispatcher.context.attempts.spawn(async move { proposer.propose(envelope, None).await });
+        let this = dispatcher.clone();
+        dispatcher.context.attempts.spawn(async move {
+            // If it fails, the next one says more anyway.
+            if this.proposer.propose(envelope, None).await.is_ok() {
+                look_again_if_held(&this, to);
+            }
+        });
     }
 }

@@ -20,6 +20,8 @@ mod cluster;
 #[allow(dead_code)]
 #[path = "../processes/receiver.rs"]
 mod receiver;
+#[path = "../processes/sizes.rs"]
+mod sizes;
 
 mod disk;
 mod full_disk;
@@ -114,7 +116,7 @@ fn summary(times: &mut [Duration]) -> String {
 
 async fn no_acknowledged_timer_is_lost_when_the_power_goes() {
     let mut disks = Disks::new(NODES).unwrap();
-    let rounds = if std::env::var_os("TIMERD_TEST_FULL").is_some() { 20 } else { 4 };
+    let rounds = sizes::scaled(4, 20);
     let begun = Instant::now();
     let mut cluster = Cluster::start_in(disks.root(), NODES, 4, SHORT_LOG).await;
     let receiver = Receiver::start().await;

@@ -9,6 +9,7 @@
 mod client;
 mod cluster;
 mod receiver;
+mod sizes;
 
 mod cancelling;
 mod destinations;

@@ -11,10 +11,7 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::receiver::{Call, Receiver, Script, now_ms, rfc3339};
-
-fn full() -> bool {
-    std::env::var_os("TIMERD_TEST_FULL").is_some()
-}
+use super::sizes::scaled;
 
 /// Timers whose create was acknowledged: id and due time.
 type Acknowledged = Arc<Mutex<HashMap<String, u64>>>;
@@ -100,7 +97,7 @@ fn percentile(sorted: &[u64], share: f64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_when_leaders_are_killed() {
-    let (rate, seconds) = if full() { (500, 60) } else { (200, 24) };
+    let (rate, seconds) = scaled((200, 24), (500, 60));
     let mut cluster = Cluster::start(3, 4).await;
     let receiver = Receiver::start().await;
     let stop = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,5 @@
 //! Applies committed entries: the rules are timer-core's, the writing is ours.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use openraft::storage::EntryResponder;
@@ -29,6 +28,25 @@ impl Tables for Stored<'_> {
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, StoreError> {
         let bytes = self.view.get(&timer::encode(self.incarnation, key))?;
         bytes.map(|bytes| decode_timer(self.shard, &bytes)).transpose()
+    }
+
+    fn first_position(
+        &self,
+        from: Millis,
+        until: Millis,
+        counts: &dyn Fn(&TimerKey) -> bool,
+    ) -> Result<Option<Millis>, StoreError> {
+        let (begin, end) = wheel::range(self.incarnation, from, until);
+        let mut first = None;
+        self.view.scan(&begin, &end, &mut |key, value| {
+            let Some(((at, _), timer)) = wheel::decode(key).zip(timer::parse(value)) else {
+                let store = format!("the state of shard {}", self.shard);
+                return Err(StoreError::corrupted(store, "an index key that is none of ours"));
+            };
+            first = counts(&timer).then_some(at);
+            Ok(if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(first)
     }
 }
 
@@ -83,7 +101,11 @@ pub(super) fn apply_batch(
     current.state = state;
 
     let mut batch = Batch::default();
-    close_slots(inner, &mut batch, &stored, (cursor_before, current.state.cursor), &timers)?;
+    if cursor_before < current.state.cursor {
+        // One range delete covers the tombstones of the closed slots, which cost a scan nothing any more. It goes
+        // before the batch's own keys, and takes nothing along: the cursor passes no timer that waits.
+        batch.delete_range(wheel::range(current.incarnation, cursor_before, current.state.cursor));
+    }
     for change in &timers {
         put_change(&mut batch, current.incarnation, change);
     }
@@ -133,42 +155,4 @@ fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
         Some(after) => batch.put(key, proto::record::encode_timer(after)),
         None => batch.delete(key),
     }
-}
-
-/// Covers the tombstones of closed slots by one range delete, so that they cost nothing any more. It goes
-/// before the batch's own keys.
-///
-/// It must change nothing that can be read: should a slot not be empty, against what the cursor promises,
-/// its timers are kept.
-fn close_slots(
-    inner: &StateInner,
-    batch: &mut Batch,
-    stored: &Stored<'_>,
-    (from, to): (Millis, Millis),
-    timers: &[TimerChange],
-) -> Result<(), StoreError> {
-    if from >= to {
-        return Ok(());
-    }
-    let range = wheel::range(stored.incarnation, from, to);
-    let leaving: BTreeSet<_> = timers
-        .iter()
-        .filter_map(|change| index_keys(change.before.as_ref()).wheel)
-        .map(|(position, generation)| wheel::encode(stored.incarnation, position, generation))
-        .collect();
-    let mut kept = None;
-    inner.engine.scan(&range.0, &range.1, &mut |key, value| {
-        if leaving.contains(key) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        kept = timer::parse(value);
-        Ok(ControlFlow::Break(()))
-    })?;
-    match kept {
-        None => batch.delete_range(range),
-        Some(timer) => {
-            tracing::error!(shard = stored.shard, %timer, %to, "the cursor passed a pending timer")
-        }
-    }
-    Ok(())
 }

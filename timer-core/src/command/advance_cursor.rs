@@ -1,7 +1,8 @@
 //! Nothing below is pending any more.
 
 use crate::command::Reply;
-use crate::shard_state::ShardState;
+use crate::mutant::Mutant;
+use crate::tables::{Overlay, Tables};
 use crate::time::Millis;
 
 /// Moves the cursor. The leader keeps `to` at or below the time of the last entry that it had applied, so
@@ -15,19 +16,27 @@ pub struct AdvanceCursor {
 }
 
 /// Moves the cursor forward. Beyond the time of the log it would overtake commands that are under way, so such
-/// a one has no effect either.
-pub(crate) fn apply(state: &mut ShardState, advance: AdvanceCursor) -> Reply {
+/// a one has no effect either. And it goes no further than the first timer that waits, whatever the leader
+/// believes: below the cursor nobody looks again, so that a leader that forgot a timer would make all after it
+/// forget it too.
+pub(crate) fn apply<T: Tables>(
+    overlay: &mut Overlay<'_, T>,
+    advance: AdvanceCursor,
+) -> Result<Reply, T::Error> {
+    let state = &overlay.state;
     let open = state.session.as_ref().is_some_and(|session| session.number == advance.session);
     if open && advance.to > state.cursor && advance.to <= state.last_time {
-        state.cursor = advance.to;
+        let waits = overlay.first_position(state.cursor, advance.to)?;
+        let waits = waits.filter(|_| !Mutant::CursorOvertakes.is_on());
+        overlay.state.cursor = waits.unwrap_or(advance.to);
     }
-    Reply::Ack
+    Ok(Reply::Ack)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{START, Shard, put};
+    use crate::testing::{START, Shard, delete, envelope, put};
 
     #[test]
     fn only_the_open_session_moves_it_and_only_forward_and_within_the_log() {
@@ -39,6 +48,27 @@ mod tests {
             shard.run(START, without_effect);
             assert_eq!(shard.state.cursor, Millis(START - 10));
         }
+    }
+
+    #[test]
+    fn it_stops_at_the_first_timer_that_waits_whatever_the_leader_believes() {
+        let mut shard = Shard::new();
+        let advance = |to| AdvanceCursor { session: 1, to: Millis(to) };
+        shard.run(START, advance(START - 100));
+        shard.run(START, put("late", START));
+        shard.run(START + 90, put("a", START + 50));
+        shard.run(START + 90, advance(START + 80));
+        assert_eq!(shard.state.cursor, Millis(START));
+        // In one entry with what settles the first, and with what comes in its place.
+        let settled = vec![
+            envelope(None, delete("late")),
+            envelope(None, put("late", START + 40)),
+            envelope(None, advance(START + 80)),
+        ];
+        shard.entry(START + 91, settled);
+        assert_eq!(shard.state.cursor, Millis(START + 80));
+        shard.run(START + 91, advance(START + 91));
+        assert_eq!(shard.state.cursor, Millis(START + 90));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 
 use crate::command::{Context, Done, Refusal, Reply};
 use crate::limits::{KEPT_ANSWER_AGE_MAX, KEPT_ANSWERS_MAX};
+use crate::tables::{Overlay, Tables};
 use crate::timer::{Effect, KeptAnswer, Timer};
 
 /// The first answer of this request, if it is one that `timer` remembers; a refusal if the request's id was
@@ -24,6 +25,22 @@ pub(super) fn replay(timer: &Timer, context: &Context<'_>) -> Option<Reply> {
         Timer { generation: kept.generation, version: kept.version, state: kept.state, ..timer.clone() };
     let (effect, in_flight) = (kept.effect, kept.in_flight);
     Some(Reply::Done(Box::new(Done { effect, timer, in_flight, replayed: true })))
+}
+
+/// The answer to a request that found `timer` as it was to be. It is kept too if the client named its request:
+/// repeated after others have changed the timer, the request must not take effect then.
+pub(super) fn unchanged<T: Tables>(
+    overlay: &mut Overlay<'_, T>,
+    mut timer: Timer,
+    context: &Context<'_>,
+    effect: Effect,
+) -> Reply {
+    let in_flight = timer.in_flight;
+    if context.request.is_some_and(|request| !request.is_minted()) {
+        keep(&mut timer, context, effect);
+        overlay.put(timer.clone());
+    }
+    Reply::done(effect, timer, in_flight)
 }
 
 /// Keeps what has been done to `timer`, which is as it will be stored. The oldest answer goes when there are

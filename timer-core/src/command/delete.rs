@@ -41,8 +41,7 @@ pub(crate) fn apply<T: Tables>(
         return Ok(Reply::Refused(Refusal::NotFinished(Box::new(timer))));
     }
     if !delete.purge && timer.state == State::Cancelled {
-        let in_flight = timer.in_flight;
-        return Ok(Reply::done(Effect::AlreadyCancelled, timer, in_flight));
+        return Ok(answers::unchanged(overlay, timer, context, Effect::AlreadyCancelled));
     }
     if !delete.purge && !timer.state.is_pending() {
         return Ok(Reply::Refused(Refusal::Finished(Box::new(timer))));
@@ -102,6 +101,18 @@ mod tests {
         let again = done(shard.run(START + 1000, delete("a")));
         assert_eq!((again.effect, again.in_flight), (Effect::AlreadyCancelled, first.in_flight));
         assert_eq!(*shard.timer("a"), first.timer);
+    }
+
+    #[test]
+    fn a_delete_that_found_it_cancelled_does_not_cancel_what_came_after() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START + 50));
+        shard.run(START + 1, delete("a"));
+        shard.request(START + 2, "r", 1, delete("a"));
+        shard.run(START + 3, put("a", START + 60));
+        let again = done(shard.request(START + 4, "r", 1, delete("a")));
+        assert_eq!((again.effect, again.replayed), (Effect::AlreadyCancelled, true));
+        assert_eq!(shard.timer("a").state, State::Scheduled);
     }
 
     #[test]

@@ -210,7 +210,7 @@ pub(crate) fn dispatch<T: Tables>(
         Command::Outcome(outcome) => outcome::apply(overlay, context, outcome),
         Command::OpenSession(open) => Ok(open_session::apply(&mut overlay.state, context, *open)),
         Command::HandOver(hand_over) => Ok(hand_over::apply(&mut overlay.state, hand_over)),
-        Command::AdvanceCursor(advance) => Ok(advance_cursor::apply(&mut overlay.state, *advance)),
+        Command::AdvanceCursor(advance) => advance_cursor::apply(overlay, *advance),
         Command::Expire(expire) => expire::apply(overlay, context, expire),
     }
 }

@@ -82,7 +82,7 @@ impl RetryPatch {
 }
 
 /// Changes a pending timer. Another time, callback or payload is a new generation; the rest only a new
-/// version, with attempts and schedule as they are. A patch that changes nothing writes nothing.
+/// version, with attempts and schedule as they are. A patch that changes nothing leaves the version.
 pub(crate) fn apply<T: Tables>(
     overlay: &mut Overlay<'_, T>,
     context: &Context<'_>,
@@ -102,8 +102,7 @@ pub(crate) fn apply<T: Tables>(
     }
     let definition = patch.onto(&timer.definition, context.now);
     if definition == timer.definition {
-        let in_flight = timer.in_flight;
-        return Ok(Reply::done(Effect::Patched, timer, in_flight));
+        return Ok(answers::unchanged(overlay, timer, context, Effect::Patched));
     }
     if let Some((field, message)) = definition.fault() {
         return Ok(Reply::Refused(Refusal::Invalid { field: field.into(), message: message.into() }));

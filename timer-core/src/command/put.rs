@@ -42,8 +42,7 @@ pub enum PutMode {
 /// Creates, replaces, or finds that there is nothing to do.
 ///
 /// A cancelled timer counts as none. The same definition as before is left alone for as long as the timer is
-/// kept, finished or not, so that a repeated PUT never fires twice: nothing is written then, not even an
-/// answer to keep.
+/// kept, finished or not, so that a repeated PUT never fires twice.
 pub(crate) fn apply<T: Tables>(
     overlay: &mut Overlay<'_, T>,
     context: &Context<'_>,
@@ -59,7 +58,8 @@ pub(crate) fn apply<T: Tables>(
     }
     if let Some(existing) = existing {
         if existing.fingerprint == Some(put.fingerprint) {
-            return Ok(Reply::done(Effect::Unchanged, existing.clone(), existing.in_flight));
+            let timer = existing.clone();
+            return Ok(answers::unchanged(overlay, timer, context, Effect::Unchanged));
         }
         if put.mode == PutMode::CreateOnly {
             return Ok(Reply::Refused(Refusal::Exists(Box::new(existing.clone()))));
@@ -113,6 +113,7 @@ mod tests {
     use crate::limits::{CLOCK_OFFSET_MAX, KEPT_ANSWER_AGE_MAX, KEPT_ANSWERS_MAX};
     use crate::testing::{START, Shard, delete, done, envelope, failed, fence, patch, put, refused};
     use crate::time::Millis;
+    use crate::timer::RequestKey;
 
     fn absent(id: &str, at: u64) -> Put {
         Put { precondition: Precondition { absent: true, ..Precondition::default() }, ..put(id, at) }
@@ -155,11 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_changed_nothing_does_nothing_when_it_comes_again_later() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START));
+        let first = done(shard.request(START + 1, "r", 1, put("a", START)));
+        let other = done(shard.run(START + 2, put("a", START + 9)));
+        let again = done(shard.request(START + 3, "r", 1, put("a", START)));
+        assert_eq!((again.effect, again.replayed), (Effect::Unchanged, true));
+        assert_eq!(again.timer.version, first.timer.version);
+        assert_eq!(shard.timer("a").version, other.timer.version);
+        let reused = refused(shard.request(START + 4, "r", 2, put("a", START + 9)));
+        assert_eq!(reused, Refusal::RequestKeyReused);
+    }
+
+    #[test]
     fn the_same_definition_again_writes_nothing_pending_or_finished() {
         let mut shard = Shard::new();
         shard.run(START, put("a", START));
         let before = shard.timer("a").clone();
-        assert_eq!(done(shard.request(START + 1, "r", 1, put("a", START))).effect, Effect::Unchanged);
+        let minted = format!("{}7", RequestKey::MINTED);
+        assert_eq!(done(shard.request(START + 1, &minted, 1, put("a", START))).effect, Effect::Unchanged);
         assert_eq!(*shard.timer("a"), before);
         shard.outcome(START + 2, "a", AttemptResult::Delivered);
         assert_eq!(done(shard.run(START + 3, put("a", START))).effect, Effect::Unchanged);

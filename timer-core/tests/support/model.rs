@@ -113,10 +113,15 @@ impl Model {
         (!fits).then(|| Seen::Mismatch(timer.map(|timer| timer.version)))
     }
 
-    /// Notes the answer with the timer that it is about, and gives it.
+    /// As [`answer`](Self::answer), with a new version.
     fn took_effect(&mut self, id: u8, request: Request, effect: &'static str, at: Now) -> Seen {
-        let timer = self.timers.get_mut(&id).expect("an effect on a timer");
-        timer.version = at.sequence;
+        self.timers.get_mut(&id).expect("an effect on a timer").version = at.sequence;
+        self.answer(id, request, effect, at)
+    }
+
+    /// Notes the answer with the timer that it is about, and gives it.
+    fn answer(&mut self, id: u8, request: Request, effect: &'static str, at: Now) -> Seen {
+        let timer = self.timers.get_mut(&id).expect("an answer about a timer");
         let seen = Self::done(timer, effect);
         if let Some((name, body)) = request {
             timer.answers.retain(|(kept, ..)| *kept != name);
@@ -144,7 +149,7 @@ impl Model {
         }
         if let Some(timer) = live {
             if timer.put == Some(def) {
-                return Self::done(timer, "unchanged");
+                return self.answer(id, request, "unchanged", at);
             }
             if create_only {
                 return Seen::Refused("exists");
@@ -196,7 +201,7 @@ impl Model {
             Change::Nothing | Change::Label => false,
         };
         if !renewed && (change != Change::Label || timer.label) {
-            return Self::done(timer, "patched");
+            return self.answer(id, request, "patched", at);
         }
         match change {
             Change::Time => timer.at = time,
@@ -227,7 +232,7 @@ impl Model {
                 timer.end("cancelled", at.now);
                 self.took_effect(id, request, "cancelled", at)
             }
-            (false, false, "cancelled") => Self::done(timer, "already cancelled"),
+            (false, false, "cancelled") => self.answer(id, request, "already cancelled", at),
             (false, false, _) => Seen::Refused("finished"),
         }
     }

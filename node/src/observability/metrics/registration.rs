@@ -78,6 +78,11 @@ impl Metrics {
 
     fn register_replication(&self, registry: &mut Registry) {
         registry.register("raft_elections", "Shards that this node took the lead of", self.elections.clone());
+        registry.register(
+            "cursor_held",
+            "Timers that a leader had forgotten and that were found again: above 0 is a bug of this program",
+            self.cursor_held.clone(),
+        );
         registry.register("raft_leader_shards", "Shards that this node leads", self.leader_shards.clone());
         registry.register(
             "raft_shards_without_leader",
