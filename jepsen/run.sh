@@ -4,7 +4,8 @@
 #   jepsen/run.sh run --profile power --seed 7 --time 120
 #   jepsen/run.sh check ~/.cache/durable-timer/jepsen/power-7-4711
 #   jepsen/run.sh            the profile `smoke`
-# JEPSEN_TIMERD=/path/to/timerd tests that server and builds none.
+# JEPSEN_TIMERD=/path/to/timerd tests that server and builds none; JEPSEN_FAILPOINTS is the same built with
+# `--features failpoints`, for the kind crashInside.
 set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"
 cd "$REPO"
@@ -41,6 +42,12 @@ elif [ -n "${JEPSEN_TIMERD:-}" ]; then
     cargo build --release --locked -p jepsen >&2
     jepsen="$BIN/jepsen"
 else
+    # One kind of fault ends nodes inside themselves, which takes a build of its own. It lies beside the others under
+    # another name, and the build that is tested comes last.
+    "$REPO/scripts/build.sh" build --workspace --bins --features node/failpoints
+    mkdir -p "$CACHE/jepsen"
+    cp "$BIN/timerd" "$CACHE/jepsen/timerd-failpoints"
+    export JEPSEN_FAILPOINTS="$CACHE/jepsen/timerd-failpoints"
     "$REPO/scripts/build.sh" build --workspace --bins
     jepsen="$BIN/jepsen"
 fi

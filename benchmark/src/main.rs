@@ -61,7 +61,7 @@ enum What {
         #[arg(long, value_delimiter = ',', default_value = "1,3", value_parser = clap::value_parser!(u8).range(1..=9))]
         nodes: Vec<u8>,
         /// Shards of the cluster.
-        #[arg(long, default_value_t = 8)]
+        #[arg(long, default_value_t = 4)]
         shards: u16,
         /// Half a minute instead of minutes: shows that it works, not how fast.
         #[arg(long)]

@@ -6,6 +6,7 @@
 pub enum Kind {
     Kill,
     KillAll,
+    CrashInside,
     Pause,
     Restart,
     PowerCut,
@@ -50,17 +51,18 @@ pub enum Needs {
 }
 
 use Kind::{
-    BitFlipLog, BitFlipSide, BitFlipState, ClockJump, ClockOffset, CpuStarve, DiskExhausted, DiskFull,
-    DiskReadOnly, DiskStall, Kill, KillAll, PacketLoss, PartitionBridge, PartitionMajority, PartitionOneWay,
-    PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip, ReceiverErrors, ReceiverHang,
+    BitFlipLog, BitFlipSide, BitFlipState, ClockJump, ClockOffset, CpuStarve, CrashInside, DiskExhausted,
+    DiskFull, DiskReadOnly, DiskStall, Kill, KillAll, PacketLoss, PartitionBridge, PartitionMajority,
+    PartitionOneWay, PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip, ReceiverErrors, ReceiverHang,
     ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections, Restart,
 };
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Kill,
         KillAll,
+        CrashInside,
         Pause,
         Restart,
         PowerCut,
@@ -94,6 +96,7 @@ impl Kind {
         match self {
             Kill => "kill",
             KillAll => "killAll",
+            CrashInside => "crashInside",
             Pause => "pause",
             Restart => "restart",
             PowerCut => "powerCut",
@@ -131,8 +134,8 @@ impl Kind {
     /// What it needs for itself.
     pub const fn needs(self) -> Needs {
         match self {
-            Kill | Pause | Restart | PowerCut | ClockOffset | ClockJump | DiskFull | DiskExhausted
-            | DiskReadOnly | DiskStall | CpuStarve => Needs::Node,
+            Kill | CrashInside | Pause | Restart | PowerCut | ClockOffset | ClockJump | DiskFull
+            | DiskExhausted | DiskReadOnly | DiskStall | CpuStarve => Needs::Node,
             BitFlipLog | BitFlipState | BitFlipSide => Needs::Victim,
             KillAll | PowerCutAll => Needs::All,
             PartitionMajority | PartitionRing | PartitionBridge | PartitionOneWay | RefuseConnections
@@ -145,7 +148,7 @@ impl Kind {
     /// The shortest and the longest time that it is in force, in ms, without the time to come back from it.
     pub const fn length_ms(self) -> (u64, u64) {
         match self {
-            Kill | PowerCut | KillAll | PowerCutAll | Restart => (200, 3_000),
+            Kill | CrashInside | PowerCut | KillAll | PowerCutAll | Restart => (200, 3_000),
             Pause | CpuStarve | DiskReadOnly | DiskExhausted => (3_000, 7_000),
             PartitionMajority | PartitionRing | PartitionBridge | PartitionOneWay | RefuseConnections
             | PacketLoss => (4_000, 9_000),
@@ -168,7 +171,7 @@ impl Kind {
 pub fn of_profile(profile: super::Profile, seed: u64) -> Vec<Kind> {
     match profile {
         super::Profile::Smoke => vec![Kill, Pause, Restart, PartitionMajority, ReceiverErrors, ReceiverReset],
-        super::Profile::Power => vec![PowerCut, PowerCutAll],
+        super::Profile::Power => vec![PowerCut, PowerCutAll, CrashInside],
         super::Profile::Mix => rotating(seed),
         super::Profile::Soak => Kind::ALL.to_vec(),
     }

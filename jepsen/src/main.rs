@@ -122,6 +122,9 @@ struct RunArgs {
     /// The server to test
     #[arg(long, env = "JEPSEN_TIMERD", default_value = "timerd")]
     timerd: PathBuf,
+    /// The same server built with `--features failpoints`, for the kind `crashInside`; without it no profile has that kind
+    #[arg(long, env = "JEPSEN_FAILPOINTS")]
+    failpoints: Option<PathBuf>,
     /// Where runs leave their directories [default: ~/.cache/durable-timer/jepsen]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -219,7 +222,11 @@ fn setup(args: &RunArgs) -> anyhow::Result<Setup> {
         Kind::find(name).with_context(|| format!("there is no fault {name:?}: see `jepsen kinds`"))
     };
     let kinds = match args.kinds.as_slice() {
-        [] => kind::of_profile(args.profile, args.seed),
+        [] => {
+            let mut kinds = kind::of_profile(args.profile, args.seed);
+            kinds.retain(|kind| *kind != Kind::CrashInside || args.failpoints.is_some());
+            kinds
+        }
         [none] if none == "none" => Vec::new(),
         named => named.iter().map(find).collect::<Result<_, _>>()?,
     };
@@ -236,6 +243,7 @@ fn setup(args: &RunArgs) -> anyhow::Result<Setup> {
         kinds,
         disabled,
         timerd: args.timerd.clone(),
+        failpoints: args.failpoints.as_deref().map(which).transpose()?,
         out: PathBuf::new(),
     })
 }

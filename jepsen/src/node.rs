@@ -62,11 +62,20 @@ impl Node {
 
     /// Starts its process.
     pub fn start(&self, spawner: &Spawner) -> anyhow::Result<()> {
+        self.launch(spawner, &self.launch)
+    }
+
+    /// Starts the build of it that has failpoints, to end by itself where `order` says.
+    pub fn start_to_end(&self, spawner: &Spawner, timerd: PathBuf, order: String) -> anyhow::Result<()> {
+        self.launch(spawner, &Launch { failpoint: Some((timerd, order)), ..self.launch.clone() })
+    }
+
+    fn launch(&self, spawner: &Spawner, launch: &Launch) -> anyhow::Result<()> {
         let (logs, number) = (self.logs.clone(), self.number);
         let sink = Arc::new(move |line: &str| logs.line(number, line));
         let mut state = self.state.lock();
         anyhow::ensure!(state.process.is_none(), "node {} runs already", self.number);
-        state.process = Some(self.launch.start(spawner, sink)?);
+        state.process = Some(launch.start(spawner, sink)?);
         Ok(())
     }
 

@@ -32,6 +32,8 @@ pub struct Launch {
     pub cgroup: Option<PathBuf>,
     /// The file that tells it the time, if its clock is to be wrong.
     pub clock: Option<FakeClock>,
+    /// The same server, built so that it can end inside itself, and where it is to.
+    pub failpoint: Option<(PathBuf, String)>,
 }
 
 /// The library that shifts the time, and the file that says by how much (nanoseconds, an i64 as the machine has it).
@@ -108,7 +110,14 @@ impl Launch {
         {
             command.env_remove(name);
         }
-        command.arg(&self.timerd).args(["serve", "--config"]).arg(&self.config);
+        let timerd = match &self.failpoint {
+            Some((timerd, order)) => {
+                command.arg(format!("DURABLE_TIMER_FAILPOINT={order}"));
+                timerd
+            }
+            None => &self.timerd,
+        };
+        command.arg(timerd).args(["serve", "--config"]).arg(&self.config);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }

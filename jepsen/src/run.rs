@@ -44,6 +44,7 @@ pub struct Setup {
     pub kinds: Vec<Kind>,
     pub disabled: BTreeSet<Kind>,
     pub timerd: PathBuf,
+    pub failpoints: Option<PathBuf>,
     pub out: PathBuf,
 }
 
@@ -114,6 +115,7 @@ async fn perform(setup: &Setup, plan: Plan, network: Arc<Network>) -> anyhow::Re
         nodes: setup.nodes,
         shards: setup.shards,
         timerd: setup.timerd.clone(),
+        failpoints: setup.failpoints.clone(),
         out: setup.out.clone(),
         kinds: setup.kinds.clone(),
         disabled: setup.disabled.clone(),

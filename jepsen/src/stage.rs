@@ -40,6 +40,8 @@ pub struct Scene {
     pub nodes: u32,
     pub shards: u16,
     pub timerd: PathBuf,
+    /// The same, built with failpoints, if there is such a build.
+    pub failpoints: Option<PathBuf>,
     /// Where logs and configurations go.
     pub out: PathBuf,
     pub kinds: Vec<Kind>,
@@ -136,6 +138,7 @@ impl Stage {
                 log: scene.out.join(format!("n{number}.log")),
                 cgroup: cgroup.map(|path| path.join("cgroup.procs")),
                 clock,
+                failpoint: None,
             };
             nodes.push(Arc::new(Node::new(number, launch, disk, logs.clone())));
         }

@@ -1,6 +1,6 @@
 //! The callback as `api.yaml` describes it, held against the requests that the sender truly makes and against what
 //! it makes of the answers that the contract shows.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
 
 mod delivery_support;
 #[path = "http_api/schema.rs"]

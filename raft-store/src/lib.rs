@@ -5,6 +5,7 @@
 
 pub mod engine;
 mod error;
+pub mod failpoint;
 mod health;
 pub mod keys;
 pub mod limits;

@@ -1,7 +1,8 @@
 //! The node as a member of a cluster: puts the parts together and is the backend of the HTTP layer.
 //!
 //! - [`formation`]: how blank nodes become a cluster, once
-//! - [`node`]: the composition root: start and shutdown
+//! - [`node`]: the composition root
+//! - [`start`]: becomes a member, opens the stores, starts the shards
 //! - [`inbound`]: what the node does for its peers
 //! - [`router`]: finds the leader of a command or read, within the caller's deadline
 //! - [`serve`]: its REST API
@@ -16,4 +17,5 @@ pub mod lifetime;
 pub mod node;
 pub mod router;
 pub mod serve;
+mod start;
 pub mod view;

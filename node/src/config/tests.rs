@@ -51,7 +51,7 @@ fn every_default_fits_its_kind_and_together_they_are_right() {
     let loaded = load(&[], &[], &[]).unwrap();
     assert_eq!(loaded.warnings, Vec::<String>::new());
     assert_eq!(loaded.settings.raft.heartbeat_ms, 200);
-    assert_eq!(loaded.settings.cluster.shards, 8);
+    assert_eq!(loaded.settings.cluster.shards, 4);
     assert_eq!(loaded.settings.http.advertise_url, "http://127.0.0.1:8080");
     let alone = Peer { name: "n1".into(), address: "127.0.0.1:7080".into() };
     assert_eq!(loaded.settings.cluster.peers, [alone]);

@@ -23,7 +23,11 @@ fn look_again_if_held(dispatcher: &Dispatcher, to: Millis) {
     if !ours || state.cursor >= to || Mutant::NoScanAfterElection.is_on() {
         return;
     }
-    tracing::error!(cursor = state.cursor.0, to = to.0, "a timer that waits was forgotten: the tables are read again");
+    tracing::error!(
+        cursor = state.cursor.0,
+        to = to.0,
+        "a timer that waits was forgotten: the tables are read again"
+    );
     dispatcher.context.metrics.cursor_held();
     dispatcher.office.rewind(dispatcher.context.clock.now(), state.cursor);
     dispatcher.office.wake.notify_one();

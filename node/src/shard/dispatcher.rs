@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use raft_store::failpoint::Failpoint;
 use raft_store::state_machine::StateReader;
 use timer_core::command::{AttemptResult, Command, Envelope, Outcome};
 use timer_core::definition::LatePolicy;
@@ -311,6 +312,7 @@ impl Dispatcher {
         };
         self.context.metrics.attempt_started(attempt.late_ms);
         let report = self.context.sender.send(&attempt).await;
+        Failpoint::CallbackAnswered.pass();
         self.context.metrics.attempt_finished(&report.result, report.finished_at.since(report.started_at).0);
         report
     }

@@ -5,6 +5,8 @@
 //! force is on its way. It is set before the proposal and says in it what was under way: that makes the
 //! answer of a cancel definite.
 
+mod desk;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -19,41 +21,13 @@ use timer_core::timer::InFlight;
 use timer_core::wheel::Wheel;
 use tokio::sync::Notify;
 
+pub use self::desk::Due;
+use self::desk::{Desk, UnderWay};
 use super::dispatcher::LookAhead;
 use super::token::TokenMaker;
 
-/// A [`Due`], its place in the wheel and two allocations.
-const DUE_BYTES: usize = 160;
-
 /// How long an attempt waits for the one before it to be over.
 const UNDER_WAY_HOLD: Span = Span(200);
-
-/// A pending attempt: a key of the wheel table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// The timer.
-    pub key: TimerKey,
-    /// The generation that is due.
-    pub generation: Sequence,
-    /// Its wheel position.
-    pub position: Millis,
-}
-
-/// An attempt that was started and whose outcome is not applied yet.
-#[derive(Clone, Copy, Debug)]
-struct UnderWay {
-    generation: Sequence,
-    /// 0 until the record was read.
-    attempt: u32,
-    until: Millis,
-}
-
-/// What keeps a key from starting.
-#[derive(Debug, Default)]
-struct Fenced {
-    fences: u32,
-    held: Vec<Due>,
-}
 
 /// Whether an attempt may go on to read its record and send.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,26 +48,6 @@ pub struct Office {
     desk: Mutex<Desk>,
     /// Wakes the dispatcher.
     pub wake: Notify,
-}
-
-/// The volatile state, under one lock that is never held across an await.
-#[derive(Debug)]
-struct Desk {
-    wheel: Wheel<Due>,
-    wheel_bytes: usize,
-    /// Every pending attempt of the tables below it is in the wheel or further on.
-    frontier: (Millis, Sequence),
-    /// Positions of what left the wheel and is not settled, with their number. What waits in the wheel for a time
-    /// later than its position is among them: the wheel's times say nothing about it.
-    unsettled: BTreeMap<Millis, u32>,
-    ready: VecDeque<Due>,
-    under_way: HashMap<TimerKey, Vec<UnderWay>>,
-    fenced: HashMap<TimerKey, Fenced>,
-    /// What the predecessor had on its way when it handed over.
-    awaited: HashMap<TimerKey, Vec<UnderWay>>,
-    tokens: TokenMaker,
-    stopped: bool,
-    settled: u64,
 }
 
 /// Sizes for metrics and for bounding.
@@ -396,65 +350,6 @@ impl Office {
             desk.ready.extend(held);
             drop(desk);
             self.wake.notify_one();
-        }
-    }
-}
-
-impl Due {
-    /// About the memory that it takes in the wheel.
-    fn bytes(&self) -> usize {
-        DUE_BYTES + self.key.group.len() + self.key.id.len()
-    }
-}
-
-impl Desk {
-    /// Puts into the wheel.
-    fn keep(&mut self, at: Millis, due: Due) {
-        self.wheel_bytes += due.bytes();
-        self.wheel.insert(at, due);
-    }
-
-    /// Lets it come again at `at`. If that is later than its position, the position stays unsettled meanwhile, or
-    /// the cursor would overtake it and a later leader would not find it.
-    fn defer(&mut self, due: Due, at: Millis) {
-        if at <= due.position || Mutant::CursorOvertakes.is_on() {
-            self.settle(due.position);
-        }
-        self.keep(at.max(due.position), due);
-    }
-
-    fn is_under_way(&self, key: &TimerKey, generation: Sequence) -> bool {
-        self.under_way.get(key).is_some_and(|attempts| attempts.iter().any(|a| a.generation == generation))
-    }
-
-    /// Until when the predecessor's attempt of `due` may still be answered.
-    fn awaited_until(&mut self, due: &Due, now: Millis) -> Option<Millis> {
-        let attempts = self.awaited.get_mut(&due.key)?;
-        // The predecessor's clock may be behind by the offset that is tolerated (timer-core's `flight`).
-        attempts.retain(|a| a.until + CLOCK_OFFSET_MAX > now);
-        let until = attempts.iter().filter(|a| a.generation == due.generation).map(|a| a.until).max();
-        let until = until.map(|until| until + CLOCK_OFFSET_MAX);
-        if attempts.is_empty() {
-            self.awaited.remove(&due.key);
-        }
-        until
-    }
-
-    fn settle(&mut self, position: Millis) {
-        if let Some(number) = self.unsettled.get_mut(&position) {
-            *number -= 1;
-            if *number == 0 {
-                self.unsettled.remove(&position);
-            }
-        }
-    }
-
-    fn withdraw(&mut self, due: &Due) {
-        if let Some(attempts) = self.under_way.get_mut(&due.key) {
-            attempts.retain(|a| a.generation != due.generation);
-            if attempts.is_empty() {
-                self.under_way.remove(&due.key);
-            }
         }
     }
 }

@@ -97,7 +97,10 @@ async fn no_attempt_starts_after_a_delete_said_no_though_the_leader_is_killed() 
         cluster.nodes[leader].start();
         cluster.wait_ready().await;
     }
-    println!("{rounds} rounds: {promised} of {} were cancelled before an attempt, and none came", rounds * 10);
+    println!(
+        "{rounds} rounds: {promised} of {} were cancelled before an attempt, and none came",
+        rounds * 10
+    );
     assert!(promised >= rounds * 2, "only {promised} of {} were cancelled before an attempt", rounds * 10);
 }
 

@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use crate::engine::Engine;
 use crate::engine::memory::SyncTime;
 use crate::error::StoreError;
+use crate::failpoint::Failpoint;
 use crate::health::Latch;
 use crate::limits::{PENDING_BYTES_MAX, UNMARKED_BATCHES_MAX};
 use crate::log::job::{Ack, Change, Group, Job, refuse};
@@ -298,7 +299,10 @@ impl Writer {
             self.engine.write(group.batch, group.sync && !Mutant::AcknowledgeBeforeSync.is_on())
         });
         match outcome {
-            Ok(()) => stage.written(group.changes, group.acks),
+            Ok(()) => {
+                Failpoint::LogSynced.pass();
+                stage.written(group.changes, group.acks);
+            }
             Err(error) => {
                 self.fail(&error);
                 refuse(group.acks, &self.failed.get().cloned().unwrap_or(error));
@@ -349,6 +353,7 @@ impl Writer {
                 return refuse(acks, &self.failed.get().cloned().unwrap_or(error));
             }
         }
+        Failpoint::LogMarked.pass();
         for ack in acks {
             match ack {
                 Ack::Append { durable, callback, _room } => {

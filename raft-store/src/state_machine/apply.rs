@@ -10,6 +10,7 @@ use timer_core::timer::Timer;
 
 use crate::engine::{Batch, View};
 use crate::error::StoreError;
+use crate::failpoint::Failpoint;
 use crate::keys::{expiry, timer, wheel};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{NoticeSink, StateInner, meta};
@@ -118,6 +119,7 @@ pub(super) fn apply_batch(
         inner.engine.write(batch, false)?;
         *now = current;
     }
+    Failpoint::StateWritten.pass();
     if let Some(sink) = sink
         && sink.listens()
     {

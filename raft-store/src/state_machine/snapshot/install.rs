@@ -6,6 +6,7 @@
 use timer_core::mutant::Mutant;
 
 use crate::engine::Batch;
+use crate::failpoint::Failpoint;
 use crate::keys::pointer;
 use crate::state_machine::replica::Replica;
 use crate::state_machine::snapshot::ReceivedSnapshot;
@@ -28,6 +29,7 @@ pub(crate) fn install(
         return Err(SnapshotError::Inconsistent("it was installed before".into()));
     };
     let loaded = meta::load(&*inner.engine, replica.shard, incarnation)?;
+    Failpoint::SnapshotLoaded.pass();
     let mut batch = Batch::default();
     batch.put(pointer::encode(replica.shard), incarnation.to_be_bytes().to_vec());
     let old = {
@@ -39,6 +41,7 @@ pub(crate) fn install(
         }
         std::mem::replace(&mut *current, loaded).incarnation
     };
+    Failpoint::SnapshotFlipped.pass();
     replica.set_persisted(snapshot.clone());
     replica.set_snapshot(snapshot.clone());
     // The new state counts already; what stays of the old one is removed at the next open.
