@@ -66,7 +66,10 @@ fn figures(judged: &Judged) -> String {
         ("broken", format!("{} lost, {} late, {} early, {} ghost", s.lost, s.late, s.early, s.ghost)),
         (
             "duplicates",
-            format!("{} fenced, {} not; {} zombies", s.duplicates_fenced, s.duplicates_unfenced, s.zombies),
+            format!(
+                "{} with a higher token, {} with a lower one; {} zombies",
+                s.duplicates_unfenced, s.duplicates_fenced, s.zombies
+            ),
         ),
         ("lateness", format!("p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max)),
         ("recovery", format!("{} ms at most", s.recovery_ms_max)),

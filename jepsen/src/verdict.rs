@@ -148,8 +148,8 @@ impl Judged {
             s.acked, s.fired, s.lost, s.late, s.early, s.ghost
         );
         println!(
-            "duplicates: {} ({} fenced, {} not), zombies {}",
-            s.duplicates, s.duplicates_fenced, s.duplicates_unfenced, s.zombies
+            "duplicates: {} ({} with a higher token, {} with a lower one), zombies {}",
+            s.duplicates, s.duplicates_unfenced, s.duplicates_fenced, s.zombies
         );
         let late = s.lateness_ms;
         println!("lateness: p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max);
