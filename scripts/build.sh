@@ -14,7 +14,8 @@ cd "$REPO"
 # target directory would pass for ours where our file is the older one.
 mkdir -p "$CARGO_TARGET_DIR"
 if [ "$(cat "$CARGO_TARGET_DIR/built-from" 2>/dev/null)" != "$REPO" ]; then
-    git ls-files -z '*.rs' '*.proto' | xargs -0 touch -c
+    # Not with git: a checkout can be an unpacked archive on a machine that has none.
+    find . -name target -prune -o \( -name '*.rs' -o -name '*.proto' \) -exec touch -c {} +
     echo "$REPO" >"$CARGO_TARGET_DIR/built-from"
 fi
 
