@@ -60,7 +60,8 @@ progress() {
 messages() { grep -vE '^ +[A-Z][a-z]+ ' "$work/log" >&2 || true; }
 
 touch "$work/start"
-total="$(crates_total "$1")"
+# Without it cargo says what is wrong, which is worth more than a number.
+total="$(crates_total "$1" || true)"
 cargo "$1" --release --locked --message-format json-render-diagnostics "${@:2}" >"$work/artifacts" 2>"$work/log" &
 cargo_pid=$!
 
