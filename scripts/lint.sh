@@ -32,6 +32,15 @@ say "lint: cargo fmt"
 cargo fmt --all --check
 say "lint: cargo clippy"
 "$REPO/scripts/build.sh" clippy --workspace --all-targets -- -D warnings
+say "lint: the simulation, a workspace of its own"
+(
+    cd "$REPO/sim"
+    # Flags in this variable would replace those of sim/.cargo/config.toml.
+    unset RUSTFLAGS
+    export CARGO_TARGET_DIR="${SIM_TARGET_DIR:-$CACHE/sim-target}"
+    cargo fmt --all --check
+    cargo clippy --release --locked --quiet --all-targets -- -D warnings
+)
 say "lint: cargo deny"
 # Not `advisories`: its database is a Git repository, which machines without a way out cannot fetch.
 cargo_deny --locked check --hide-inclusion-graph bans licenses sources
