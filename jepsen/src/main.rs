@@ -21,6 +21,7 @@ mod process;
 mod random;
 mod receiver;
 mod recorder;
+mod replicas;
 mod run;
 mod script;
 mod shell;

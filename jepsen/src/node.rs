@@ -99,6 +99,12 @@ impl Node {
         self.state.lock().suspect = true;
     }
 
+    /// Whether its files may be damaged.
+    pub fn is_suspect(&self) -> bool {
+        let state = self.state.lock();
+        state.suspect || state.damaged.is_some()
+    }
+
     /// Its process has ended; whether that is the damage that was done to its files, in which case it stays down.
     pub fn finds_damage(&self, said: String) -> bool {
         let mut state = self.state.lock();

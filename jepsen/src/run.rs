@@ -23,7 +23,7 @@ use crate::recorder::Recorder;
 use crate::stage::{Scene, Stage};
 use crate::verdict::Extra;
 use crate::workload::Workload;
-use crate::{bounds, faults};
+use crate::{bounds, faults, replicas};
 
 /// Clients at once: so many, because each that has asked a node that is silent waits for seconds.
 const PROCESSES: u32 = 40;
@@ -135,7 +135,10 @@ async fn perform(setup: &Setup, plan: Plan, network: Arc<Network>) -> anyhow::Re
     stop.cancel();
     servers.shutdown().await;
     listening.shutdown().await;
-    let extra = Extra::of(&stage, interrupted);
+    let mut extra = Extra::of(&stage, interrupted);
+    if !interrupted {
+        extra.unsound = replicas::compare(&stage).await;
+    }
     let stage = Arc::into_inner(stage).context("somebody still uses the stage")?;
     keep_data(&stage, &setup.out);
     // It waits for processes and disks.

@@ -23,6 +23,8 @@ use crate::process::{FakeClock, Launch, Spawner};
 use crate::receiver::Receivers;
 use crate::recorder::Recorder;
 
+/// How often nodes flush their state at least: often, so that it is tested.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 /// The product keeps so much of a disk free for what must go on.
 pub const DISK_RESERVE_BYTES: u64 = 64 << 20;
 /// A node answers this long after its start, or it is not counted as back.
@@ -304,9 +306,10 @@ fn configuration(scene: &Scene, number: u32, data: &Path) -> String {
          [cluster]\nname = \"jepsen\"\nshards = {}\npeers = [{}]\n\
          [raft]\nlog_keep_entries = 500\n\
          [delivery]\nallow = [\"private\"]\n\
-         [storage]\ndisk_reserve_bytes = {DISK_RESERVE_BYTES}\nflush_interval_ms = 5000\n",
+         [storage]\ndisk_reserve_bytes = {DISK_RESERVE_BYTES}\nflush_interval_ms = {}\n",
         data.to_string_lossy(),
         scene.shards,
         peers.join(", "),
+        FLUSH_INTERVAL.as_millis(),
     )
 }

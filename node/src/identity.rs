@@ -167,6 +167,18 @@ pub struct IdentityFile {
 }
 
 impl IdentityFile {
+    /// Locks `dir` and reads the identity that is there.
+    ///
+    /// # Errors
+    /// The directory is in use, damaged, or no node's; or it can't be read.
+    pub fn open(dir: &Path) -> Result<Self, IdentityError> {
+        let path = dir.join(FILE);
+        // First, since a lock makes a file.
+        let bytes = fs::read(&path).map_err(io_error(&path, "read the identity of a node from it"))?;
+        let lock = lock(dir)?;
+        Ok(Self { dir: dir.into(), identity: decode(&path, &bytes)?, _lock: lock })
+    }
+
     /// Locks `dir` and reads its identity, or mints one if it is blank.
     ///
     /// # Errors

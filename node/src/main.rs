@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Dev(arguments) => command_line::dev::run(&arguments),
         Command::Serve(arguments) => command_line::serve::run(&arguments),
+        Command::Check(arguments) => command_line::check::run(&arguments),
         Command::Config { command } => {
             let environment = command_line::environment();
             let output = match command {

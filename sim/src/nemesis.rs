@@ -159,7 +159,8 @@ impl Nemesis {
         };
         let Some((undo, nodes, offset)) = self.make(cluster, kind) else { return };
         self.owed.retain(|owed| *owed != kind);
-        let length = Duration::from_secs_f64(self.rng.random_range(0.3..12.0));
+        let lengths = if kind == FaultKind::LeaderStranded { 15.0..20.0 } else { 0.3..12.0 };
+        let length = Duration::from_secs_f64(self.rng.random_range(lengths));
         self.next_id += 1;
         tracing::info!(target: "sim", fault = self.next_id, kind = kind.name(), ?nodes, ?length, "fault begins");
         cluster.recorder.note(Event::FaultBegin(FaultBegin {
@@ -181,6 +182,7 @@ impl Nemesis {
             FaultKind::PartitionOne
             | FaultKind::PartitionMajority
             | FaultKind::PartitionBridge
+            | FaultKind::LeaderStranded
             | FaultKind::PartitionOneWay
             | FaultKind::Hold
             | FaultKind::Slow => {
@@ -310,6 +312,10 @@ impl Nemesis {
             FaultKind::PartitionBridge => {
                 let (left, rest) = nodes.split_at(minority);
                 (between(left, &rest[1..], Effect::Cut), nodes.clone())
+            }
+            FaultKind::LeaderStranded => {
+                let (leader, others) = nodes.split_at(1);
+                (between(leader, &others[1..], Effect::Cut), leader.to_vec())
             }
             FaultKind::PartitionOneWay => {
                 let (one, others) = nodes.split_at(1);

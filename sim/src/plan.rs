@@ -17,6 +17,9 @@ pub enum FaultKind {
     PartitionMajority,
     /// Two halves that only one node can talk to.
     PartitionBridge,
+    /// A leader that one of three others still hears, in a cluster of four: it has no quorum, and whoever hears it would
+    /// not vote for another. It lasts longer than a shard may take to recover.
+    LeaderStranded,
     /// One node's messages to another are lost, the answers would not be.
     PartitionOneWay,
     /// Messages between two nodes are held and come later, all at once.
@@ -52,7 +55,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// All of them.
+    /// Those that any plan may have.
     pub const ALL: [Self; 19] = [
         Self::PartitionOne,
         Self::PartitionMajority,
@@ -86,6 +89,7 @@ impl FaultKind {
             Self::PartitionOne => "partitionOne",
             Self::PartitionMajority => "partitionMajority",
             Self::PartitionBridge => "partitionBridge",
+            Self::LeaderStranded => "leaderStranded",
             Self::PartitionOneWay => "partitionOneWay",
             Self::Hold => "hold",
             Self::Slow => "slow",
@@ -106,12 +110,15 @@ impl FaultKind {
     }
 }
 
+/// Every so many seeds a leader is stranded.
+const STRANDED_EVERY: u64 = 10;
+
 /// What one run is.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Of the run.
     pub seed: u64,
-    /// 3 or 5.
+    /// 3 or 5; 4 where a leader is to be stranded.
     pub nodes: u32,
     /// Of the cluster.
     pub shards: u16,
@@ -171,9 +178,15 @@ impl Plan {
         if kinds.iter().all(|kind| *kind == FaultKind::PowerCutAll) {
             kinds.insert(FaultKind::Kill);
         }
+        // Not drawn, so that the other seeds stay what they were.
+        let stranded = seed.is_multiple_of(STRANDED_EVERY);
+        if stranded {
+            kinds.insert(FaultKind::LeaderStranded);
+        }
+        let nodes = if rng.random_bool(0.7) { 3 } else { 5 };
         Self {
             seed,
-            nodes: if rng.random_bool(0.7) { 3 } else { 5 },
+            nodes: if stranded { 4 } else { nodes },
             shards: rng.random_range(1..=4),
             receivers: 2,
             clients: rng.random_range(2..=3),

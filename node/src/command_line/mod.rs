@@ -1,5 +1,6 @@
 //! Arguments and commands of `timerd`.
 
+pub mod check;
 pub mod dev;
 pub mod run;
 pub mod serve;
@@ -27,6 +28,9 @@ pub enum Command {
     Dev(DevArguments),
     /// Run a member of a cluster.
     Serve(ServeArguments),
+    /// Check the data directory of a node that does not run: whether it is whole, and a hash of each shard's state,
+    /// which is the same on all nodes that have applied as much.
+    Check(CheckArguments),
     /// Check or show settings.
     Config {
         /// Which.
@@ -64,6 +68,26 @@ pub struct ServeArguments {
     /// A file of settings; may be given several times, later ones win. `TIMERD_*` variables win over files.
     #[arg(long, value_name = "FILE", required = true)]
     pub config: Vec<PathBuf>,
+}
+
+/// Arguments of `timerd check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The node's data directory.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// For people or for programs.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// A table.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 /// What can be done with settings.

@@ -12,6 +12,7 @@ mod receiver;
 mod sizes;
 
 mod cancelling;
+mod checking;
 mod destinations;
 mod firing;
 mod formation;

@@ -329,7 +329,13 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    fn drop_files(&self, _from: &[u8], _to: &[u8]) -> Result<(), StoreError> {
+    /// The worst that a real store's files can do: what was durable in the range is gone, also after a crash that
+    /// undoes the writes before it.
+    fn drop_files(&self, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
+        self.power.step(self.epoch, self.name())?;
+        if let Some(durable) = &mut self.disk.lock().durable {
+            perform(durable, &Batch { ops: vec![Op::DeleteRange(from.to_vec(), to.to_vec())] });
+        }
         Ok(())
     }
 

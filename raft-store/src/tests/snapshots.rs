@@ -169,7 +169,8 @@ async fn a_power_cut_at_any_step_of_an_install_leaves_the_old_state_or_the_new()
     assert!(end - begin >= 5, "an install has {} steps only", end - begin);
     let (mut old, mut new) = (0, 0);
     for kept in [0, 1, 2, usize::MAX] {
-        for step in begin..end {
+        // The last is the cut after the last step.
+        for step in begin..=end {
             let disk = MemoryDisk::new(true);
             let (stores, mut shard) = prepare(&disk, old_len, &log).await;
             disk.power().plan(step, Fault::PowerCut);
