@@ -51,6 +51,10 @@ fn in_flight(timer: &Timer, now: OffsetDateTime) -> Option<String> {
     let until = timer.attempt_in_flight_until.as_ref().map(|until| with_distance(until, now));
     let until = until.map(|until| format!(", until {until} at the latest")).unwrap_or_default();
     match timer.attempt_in_flight? {
+        // What a cancel is asked for: everywhere else it goes without saying.
+        InFlight::No if timer.state.as_str() == "cancelled" => {
+            Some("nothing: no attempt starts any more".to_owned())
+        }
         InFlight::No => None,
         InFlight::Yes => Some(format!("an attempt is on its way{until}")),
         InFlight::Possible => Some(format!("a leader that is gone may have sent an attempt{until}")),
@@ -125,6 +129,19 @@ mod tests {
             timer[name] = value.clone();
         }
         serde_json::from_str(&timer.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_cancelled_timer_says_that_no_attempt_starts_any_more() {
+        let shown = text(
+            "cancelled",
+            &timer(&json!({"state": "cancelled"})),
+            false,
+            datetime!(2026-11-25 10:00:01 UTC),
+        );
+        assert!(shown.contains("in flight   nothing: no attempt starts any more\n"), "{shown}");
+        let shown = text("", &timer(&json!({})), false, datetime!(2026-11-25 10:00:01 UTC));
+        assert!(!shown.contains("in flight"), "{shown}");
     }
 
     #[test]
