@@ -16,6 +16,8 @@ pub(super) struct Op<'a> {
     pub(super) definition: Option<u16>,
     /// The number of its `Idempotency-Key`, if that was used more than once.
     pub(super) key: Option<u16>,
+    /// Whether it had an `Idempotency-Key` at all.
+    pub(super) named: bool,
     /// What came of it.
     pub(super) result: OpResult<'a>,
     /// When it was called.
@@ -70,6 +72,7 @@ pub(super) fn prepare(operations: &[Operation]) -> Vec<Op<'_>> {
             action: &operation.action,
             definition,
             key: repeated.map(|key| number(&mut keys, key)),
+            named: key.is_some(),
             result,
             call_ns: operation.call_ns,
             return_ns: operation.return_ns,

@@ -126,12 +126,25 @@ fn put(
     let existing = register.record.as_ref().filter(|record| record.is_in_force());
     if existing.is_some_and(|record| record.fingerprint == op.definition) {
         return match op.result {
-            OpResult::Done(answer) if answer.status == 200 => register.observe(answer),
-            OpResult::Done(_) => Err(Misfit::Status),
-            OpResult::Unknown | OpResult::Refused(..) => Err(Misfit::NoEffect),
+            OpResult::Done(answer) if answer.status != 200 => Err(Misfit::Status),
+            _ => unchanged(register, op),
         };
     }
     renew(register, at, op, definition, op.definition)
+}
+
+/// It found the timer as it was to be. That shows afterwards only if the client named the request: then its answer is
+/// kept like any other, though nothing has changed.
+fn unchanged(register: &mut Register, op: &Op<'_>) -> Result<(), Misfit> {
+    match op.result {
+        OpResult::Done(answer) => register.observe(answer)?,
+        OpResult::Unknown if op.named => {}
+        OpResult::Unknown | OpResult::Refused(..) => return Err(Misfit::NoEffect),
+    }
+    if op.named {
+        register.keep(op.key, 200);
+    }
+    Ok(())
 }
 
 fn patch(
@@ -164,9 +177,8 @@ fn patch(
     }
     if changed.label == record.label {
         return match op.result {
-            OpResult::Done(answer) if answer.state.is_pending() => register.observe(answer),
-            OpResult::Done(_) => Err(Misfit::State),
-            OpResult::Unknown | OpResult::Refused(..) => Err(Misfit::NoEffect),
+            OpResult::Done(answer) if !answer.state.is_pending() => Err(Misfit::State),
+            _ => unchanged(register, op),
         };
     }
     relabel(register, at, op, changed.label, if_match.is_some())
@@ -182,10 +194,7 @@ fn cancel(register: &mut Register, at: u16, op: &Op<'_>, if_match: Option<u64>) 
     }
     let record = register.record.as_ref().ok_or(Misfit::Absent)?;
     if !record.is_in_force() {
-        return match op.result {
-            OpResult::Done(answer) => register.observe(answer),
-            OpResult::Unknown | OpResult::Refused(..) => Err(Misfit::NoEffect),
-        };
+        return unchanged(register, op);
     }
     if !record.states.may_advance() {
         return Err(no_effect_or(op.result, Misfit::Finished));

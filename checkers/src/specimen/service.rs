@@ -134,7 +134,8 @@ impl Service {
             }
         };
         let (status, changes, mut record) = shown;
-        if changes {
+        // Without a key of the client's nobody repeats what changed nothing.
+        if changes || (action.is_mutation() && request.key.is_some()) {
             let name = request.key.map_or_else(|| format!("op {}", request.op), str::to_owned);
             record.answers.push_back((name, record.generation, record.version, record.state, status));
             if record.answers.len() > 4 {

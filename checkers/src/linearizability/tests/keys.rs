@@ -79,3 +79,21 @@ fn an_unknown_call_keeps_the_status_of_what_it_did() {
     fits(tried(200));
     assert_eq!(misfit(tried(201)), Misfit::Kept, "whichever of the two did it, it was no create");
 }
+
+#[test]
+fn a_key_of_a_request_that_changed_nothing_is_kept_as_well() {
+    let replaced_after = |first| {
+        Script::new()
+            .ok(0, 10, create(due(9000)), answer(201, 10, 10, 9000))
+            .keyed(20, 30, Some("k"), put(due(9000)), first)
+            .ok(40, 50, put(due(8000)), answer(200, 20, 20, 8000))
+    };
+    let unchanged = || Outcome::Ok(answer(200, 10, 10, 9000));
+    let again = || Outcome::Ok(Answer { replayed: true, ..answer(200, 10, 10, 8000) });
+    let anew = || Outcome::Ok(answer(200, 30, 30, 9000));
+    let repeated = |first, second| replaced_after(first).keyed(60, 70, Some("k"), put(due(9000)), second);
+    fits(repeated(unchanged(), again()));
+    fits(repeated(unknown(), again()));
+    fits(repeated(unknown(), anew()));
+    assert_eq!(misfit(repeated(unchanged(), anew())), Misfit::Kept);
+}
