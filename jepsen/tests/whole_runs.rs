@@ -1,32 +1,51 @@
-//! Whole runs of the harness with real processes. They need root, namespaces, loop devices and a built `timerd`.
-//! Rust's test runner knows no "skipped" that is found out at run time: without them a test counts as passed, and
-//! one line says that it was skipped and why.
+//! Whole runs of the harness with real processes. They need root, namespaces, loop devices and a built `timerd`; without
+//! them they count as ignored, and one line says why. Rust's own test runner knows nothing that is found out at run time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
+use libtest_mimic::{Arguments, Trial};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The server, if the harness can work here.
-fn timerd() -> Option<PathBuf> {
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let timerd = timerd();
+    if let Err(reason) = &timerd {
+        eprintln!("skipped: runs of real processes: {reason}");
+    }
+    let trial = |name: &str, test: fn(&Path)| {
+        let timerd = timerd.clone();
+        let ignored = timerd.is_err();
+        let run = move || {
+            test(&timerd?);
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(ignored)
+    };
+    let trials = vec![
+        trial(
+            "a_fault_that_is_switched_off_makes_the_verdict_unknown",
+            a_fault_that_is_switched_off_makes_the_verdict_unknown,
+        ),
+        trial("an_interrupted_run_leaves_nothing_behind", an_interrupted_run_leaves_nothing_behind),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The server, if the harness can work here, or what is missing.
+fn timerd() -> Result<PathBuf, String> {
     let beside = Path::new(env!("CARGO_BIN_EXE_jepsen")).with_file_name("timerd");
     let named = std::env::var_os("JEPSEN_TIMERD").map(PathBuf::from);
     let Some(timerd) = named.into_iter().chain([beside]).find(|path| path.is_file()) else {
-        return skip("no timerd is built");
+        return Err("no timerd is built".to_owned());
     };
     let probe = Command::new(env!("CARGO_BIN_EXE_jepsen")).arg("probe").output().unwrap();
     if !probe.status.success() {
-        return skip(String::from_utf8_lossy(&probe.stderr).trim());
+        return Err(String::from_utf8_lossy(&probe.stderr).trim().to_owned());
     }
-    Some(timerd)
-}
-
-/// Past the test runner, which would keep it for itself when the test passes.
-fn skip(reason: &str) -> Option<PathBuf> {
-    let _ = writeln!(std::io::stderr(), "skipped: a run of real processes: {reason}");
-    None
+    Ok(timerd)
 }
 
 fn run(timerd: &Path, out: &Path, more: &[&str]) -> Command {
@@ -51,11 +70,9 @@ fn left_behind(pid: u32) -> Vec<PathBuf> {
         .collect()
 }
 
-#[test]
-fn a_fault_that_is_switched_off_makes_the_verdict_unknown() {
-    let Some(timerd) = timerd() else { return };
+fn a_fault_that_is_switched_off_makes_the_verdict_unknown(timerd: &Path) {
     let out = tempfile::tempdir().unwrap();
-    let output = run(&timerd, out.path(), &["--time", "12", "--kinds", "kill", "--disable", "kill"]).output();
+    let output = run(timerd, out.path(), &["--time", "12", "--kinds", "kill", "--disable", "kill"]).output();
     let output = output.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -63,12 +80,10 @@ fn a_fault_that_is_switched_off_makes_the_verdict_unknown() {
     assert!(text.contains("verdict: UNKNOWN"), "{text}");
 }
 
-#[test]
-fn an_interrupted_run_leaves_nothing_behind() {
-    let Some(timerd) = timerd() else { return };
+fn an_interrupted_run_leaves_nothing_behind(timerd: &Path) {
     let out = tempfile::tempdir().unwrap();
     let mut command =
-        run(&timerd, out.path(), &["--time", "60", "--kinds", "powerCut,cpuStarve,partitionMajority"]);
+        run(timerd, out.path(), &["--time", "60", "--kinds", "powerCut,cpuStarve,partitionMajority"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut text = String::new();

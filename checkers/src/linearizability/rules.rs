@@ -127,7 +127,7 @@ fn put(
     if existing.is_some_and(|record| record.fingerprint == op.definition) {
         return match op.result {
             OpResult::Done(answer) if answer.status != 200 => Err(Misfit::Status),
-            _ => unchanged(register, op),
+            OpResult::Done(_) | OpResult::Refused(..) | OpResult::Unknown => unchanged(register, op),
         };
     }
     renew(register, at, op, definition, op.definition)
@@ -178,7 +178,7 @@ fn patch(
     if changed.label == record.label {
         return match op.result {
             OpResult::Done(answer) if !answer.state.is_pending() => Err(Misfit::State),
-            _ => unchanged(register, op),
+            OpResult::Done(_) | OpResult::Refused(..) | OpResult::Unknown => unchanged(register, op),
         };
     }
     relabel(register, at, op, changed.label, if_match.is_some())
