@@ -83,6 +83,15 @@ pub struct IndexKeys {
     pub expiry: Option<(Millis, Sequence)>,
 }
 
+/// The lowest position from `from` to before `until` that one of `timers` waits at.
+pub fn lowest_position<'a>(
+    timers: impl Iterator<Item = &'a Timer>,
+    from: Millis,
+    until: Millis,
+) -> Option<Millis> {
+    timers.filter_map(|timer| timer.position).filter(|at| (from..until).contains(at)).min()
+}
+
 /// The index keys that belong to `timer`.
 #[must_use]
 pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
@@ -129,8 +138,8 @@ impl<'a, T: Tables> Overlay<'a, T> {
     /// When the store can't be read.
     pub fn first_position(&self, from: Millis, until: Millis) -> Result<Option<Millis>, T::Error> {
         let stored = self.tables.first_position(from, until, &|key| !self.timers.contains_key(key))?;
-        let here = self.timers.values().filter_map(|cell| cell.now.as_ref()?.position);
-        Ok(here.filter(|at| (from..until).contains(at)).chain(stored).min())
+        let here = self.timers.values().filter_map(|cell| cell.now.as_ref());
+        Ok(lowest_position(here, from, until).into_iter().chain(stored).min())
     }
 
     /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before.

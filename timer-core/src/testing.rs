@@ -10,7 +10,7 @@ use crate::command::{
 use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
 use crate::ids::{NodeId, Sequence, TimerKey};
 use crate::shard_state::ShardState;
-use crate::tables::{Overlay, Tables, apply};
+use crate::tables::{Overlay, Tables, apply, lowest_position};
 use crate::time::Millis;
 use crate::timer::{ErrorKind, Fingerprint, LastError, RequestKey, Timer};
 
@@ -33,8 +33,8 @@ impl Tables for Store {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Infallible> {
-        let waiting = self.0.iter().filter(|(key, _)| counts(key)).filter_map(|(_, timer)| timer.position);
-        Ok(waiting.filter(|at| (from..until).contains(at)).min())
+        let timers = self.0.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
+        Ok(lowest_position(timers, from, until))
     }
 }
 

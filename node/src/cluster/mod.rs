@@ -1,7 +1,7 @@
 //! The node as a member of a cluster: puts the parts together and is the backend of the HTTP layer.
 //!
 //! - [`formation`]: how blank nodes become a cluster, once
-//! - [`node`]: the composition root
+//! - [`node`]: the composition root: what a node is made of
 //! - [`start`]: becomes a member, opens the stores, starts the shards
 //! - [`inbound`]: what the node does for its peers
 //! - [`router`]: finds the leader of a command or read, within the caller's deadline

@@ -1,5 +1,5 @@
-//! The composition root: starts every part of a node, in an order that lets it be asked from the first moment,
-//! and stops them so that nothing is lost and nobody is surprised.
+//! The composition root: what a node is made of and how its parts hang together. How it starts is in `start`, how it
+//! ends in `lifetime`.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};

@@ -24,6 +24,7 @@ fn look_again_if_held(dispatcher: &Dispatcher, to: Millis) {
         return;
     }
     tracing::error!(
+        shard = dispatcher.reader.shard().0,
         cursor = state.cursor.0,
         to = to.0,
         "a timer that waits was forgotten: the tables are read again"

@@ -20,7 +20,7 @@ use serde_json::Value;
 use timer_core::command::{AttemptResult, Command, Entry, Envelope, Fence, OpenSession, Outcome, Reply};
 use timer_core::ids::{NodeId, TimerKey};
 use timer_core::shard_state::ShardState;
-use timer_core::tables::{Overlay, Tables, apply};
+use timer_core::tables::{Overlay, Tables, apply, lowest_position};
 use timer_core::time::Millis;
 use timer_core::timer::{InFlight, Timer};
 use tower::ServiceExt as _;
@@ -46,8 +46,8 @@ impl Tables for Store {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Infallible> {
-        let waiting = self.0.iter().filter(|(key, _)| counts(key)).filter_map(|(_, timer)| timer.position);
-        Ok(waiting.filter(|at| (from..until).contains(at)).min())
+        let timers = self.0.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
+        Ok(lowest_position(timers, from, until))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use timer_core::ids::{Sequence, TimerKey};
+use timer_core::ids::{Sequence, ShardId, TimerKey};
 use timer_core::shard_state::ShardState;
 use timer_core::tables::Tables;
 use timer_core::time::Millis;
@@ -41,6 +41,12 @@ pub struct Slot {
 impl StateReader {
     pub(crate) fn new(inner: Arc<StateInner>, replica: Arc<Replica>) -> Self {
         Self { inner, replica }
+    }
+
+    /// Whose state it is.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        ShardId(self.replica.shard)
     }
 
     /// Whether calls can wait for a disk, so that threads are worth having.

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use timer_core::command::{Entry, Notice, Reply};
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::shard_state::ShardState;
-use timer_core::tables::{Overlay, Tables, apply, index_keys};
+use timer_core::tables::{Overlay, Tables, apply, index_keys, lowest_position};
 use timer_core::time::Millis;
 use timer_core::timer::{State, Timer};
 
@@ -27,8 +27,8 @@ impl Tables for Store {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Infallible> {
-        let waiting = self.0.iter().filter(|(key, _)| counts(key)).filter_map(|(_, timer)| timer.position);
-        Ok(waiting.filter(|at| (from..until).contains(at)).min())
+        let timers = self.0.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
+        Ok(lowest_position(timers, from, until))
     }
 }
 
