@@ -5,7 +5,7 @@
 #   jepsen/run.sh check ~/.cache/durable-timer/jepsen/power-7-4711
 #   jepsen/run.sh            the profile `smoke`
 # JEPSEN_TIMERD=/path/to/timerd tests that server and builds none; JEPSEN_FAILPOINTS is the same built with
-# `--features failpoints`, for the kind crashInside.
+# `--features failpoints`, for the kinds crashInside and crashInSnapshot.
 set -euo pipefail
 . "$(dirname "$0")/../scripts/lib.sh"
 cd "$REPO"
@@ -42,7 +42,7 @@ elif [ -n "${JEPSEN_TIMERD:-}" ]; then
     cargo build --release --locked -p jepsen >&2
     jepsen="$BIN/jepsen"
 else
-    # One kind of fault ends nodes inside themselves, which takes a build of its own. It lies beside the others under
+    # Two kinds of fault end nodes inside themselves, which takes a build of its own. It lies beside the others under
     # another name, and the build that is tested comes last.
     "$REPO/scripts/build.sh" build --workspace --bins --features node/failpoints
     mkdir -p "$CACHE/jepsen"

@@ -4,7 +4,8 @@ use super::*;
 use crate::bounds::retry_policy;
 
 fn told(status: u16, json: Value) -> Result<Told, NoAnswer> {
-    Ok(Told { status, headers: http::HeaderMap::new(), json })
+    let text = json.to_string();
+    Ok(Told { status, headers: http::HeaderMap::new(), json, text })
 }
 
 #[test]

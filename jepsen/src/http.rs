@@ -24,7 +24,8 @@ pub struct Ask<'a> {
     pub method: &'a str,
     pub url: &'a str,
     pub headers: &'a [(&'static str, String)],
-    pub body: Option<&'a Value>,
+    /// JSON.
+    pub body: Option<Bytes>,
     pub time_max: Duration,
 }
 
@@ -35,6 +36,8 @@ pub struct Told {
     pub headers: http::HeaderMap,
     /// Null if the body is no JSON.
     pub json: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 /// Why there was no answer.
@@ -63,12 +66,11 @@ impl Http {
         for (name, value) in ask.headers {
             request = request.header(*name, value);
         }
-        let bytes = ask.body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         if ask.body.is_some() {
             request = request.header("content-type", "application/json");
         }
         let request = request
-            .body(Full::new(bytes))
+            .body(Full::new(ask.body.unwrap_or_default()))
             .map_err(|e| NoAnswer { never_sent: true, detail: format!("not a request: {e}") })?;
         let exchange = async {
             let response = self
@@ -79,7 +81,8 @@ impl Http {
             let (parts, body) = response.into_parts();
             let bytes = body.collect().await.map_err(|e| unknown(whole(&e)))?.to_bytes();
             let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Ok(Told { status: parts.status.as_u16(), headers: parts.headers, json })
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Ok(Told { status: parts.status.as_u16(), headers: parts.headers, json, text })
         };
         let late = unknown(format!("no answer in {} ms", ask.time_max.as_millis()));
         tokio::time::timeout(ask.time_max, exchange).await.unwrap_or(Err(late))
@@ -87,8 +90,17 @@ impl Http {
 
     /// The JSON of a GET that was answered with 200.
     pub async fn get(&self, url: &str, time_max: Duration) -> Option<Value> {
+        self.got(url, time_max).await.map(|told| told.json)
+    }
+
+    /// The text of a GET that was answered with 200.
+    pub async fn text(&self, url: &str, time_max: Duration) -> Option<String> {
+        self.got(url, time_max).await.map(|told| told.text)
+    }
+
+    async fn got(&self, url: &str, time_max: Duration) -> Option<Told> {
         let ask = Ask { method: "GET", url, headers: &[], body: None, time_max };
-        self.ask(ask).await.ok().filter(|told| told.status == 200).map(|told| told.json)
+        self.ask(ask).await.ok().filter(|told| told.status == 200)
     }
 }
 

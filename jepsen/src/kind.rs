@@ -7,6 +7,7 @@ pub enum Kind {
     Kill,
     KillAll,
     CrashInside,
+    CrashInSnapshot,
     Pause,
     Restart,
     PowerCut,
@@ -51,18 +52,20 @@ pub enum Needs {
 }
 
 use Kind::{
-    BitFlipLog, BitFlipSide, BitFlipState, ClockJump, ClockOffset, CpuStarve, CrashInside, DiskExhausted,
-    DiskFull, DiskReadOnly, DiskStall, Kill, KillAll, PacketLoss, PartitionBridge, PartitionMajority,
-    PartitionOneWay, PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip, ReceiverErrors, ReceiverHang,
-    ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections, Restart,
+    BitFlipLog, BitFlipSide, BitFlipState, ClockJump, ClockOffset, CpuStarve, CrashInSnapshot, CrashInside,
+    DiskExhausted, DiskFull, DiskReadOnly, DiskStall, Kill, KillAll, PacketLoss, PartitionBridge,
+    PartitionMajority, PartitionOneWay, PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip,
+    ReceiverErrors, ReceiverHang, ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections,
+    Restart,
 };
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Kill,
         KillAll,
         CrashInside,
+        CrashInSnapshot,
         Pause,
         Restart,
         PowerCut,
@@ -97,6 +100,7 @@ impl Kind {
             Kill => "kill",
             KillAll => "killAll",
             CrashInside => "crashInside",
+            CrashInSnapshot => "crashInSnapshot",
             Pause => "pause",
             Restart => "restart",
             PowerCut => "powerCut",
@@ -134,8 +138,8 @@ impl Kind {
     /// What it needs for itself.
     pub const fn needs(self) -> Needs {
         match self {
-            Kill | CrashInside | Pause | Restart | PowerCut | ClockOffset | ClockJump | DiskFull
-            | DiskExhausted | DiskReadOnly | DiskStall | CpuStarve => Needs::Node,
+            Kill | CrashInside | CrashInSnapshot | Pause | Restart | PowerCut | ClockOffset | ClockJump
+            | DiskFull | DiskExhausted | DiskReadOnly | DiskStall | CpuStarve => Needs::Node,
             BitFlipLog | BitFlipState | BitFlipSide => Needs::Victim,
             KillAll | PowerCutAll => Needs::All,
             PartitionMajority | PartitionRing | PartitionBridge | PartitionOneWay | RefuseConnections
@@ -155,10 +159,17 @@ impl Kind {
             ClockOffset | DiskFull => (4_000, 8_000),
             // Now and then longer than the bound for recovery: others have to take over.
             ClockJump | DiskStall => (3_000, 18_000),
+            // As long as the others take to purge what it lacks.
+            CrashInSnapshot => (12_000, 16_000),
             BitFlipLog | BitFlipState | BitFlipSide => (1_500, 2_500),
             ReceiverErrors | ReceiverHang | ReceiverReset | ReceiverDrip | ReceiverRedirect
             | ReceiverRefuse => (3_000, 7_000),
         }
+    }
+
+    /// Whether it takes a build with failpoints.
+    pub const fn is_of_failpoints(self) -> bool {
+        matches!(self, CrashInside | CrashInSnapshot)
     }
 
     /// Whether the nodes must run with a clock that can be shifted.
@@ -171,7 +182,7 @@ impl Kind {
 pub fn of_profile(profile: super::Profile, seed: u64) -> Vec<Kind> {
     match profile {
         super::Profile::Smoke => vec![Kill, Pause, Restart, PartitionMajority, ReceiverErrors, ReceiverReset],
-        super::Profile::Power => vec![PowerCut, PowerCutAll, CrashInside],
+        super::Profile::Power => vec![PowerCut, PowerCutAll, CrashInside, CrashInSnapshot],
         super::Profile::Mix => rotating(seed),
         super::Profile::Soak => Kind::ALL.to_vec(),
     }
@@ -184,7 +195,7 @@ const MIX_KINDS: usize = 10;
 fn rotating(seed: u64) -> Vec<Kind> {
     let all = Kind::ALL.len();
     // Seven steps apart lie kinds of different families.
-    let order: Vec<Kind> = (0..all).map(|n| Kind::ALL[n * 9 % all]).collect();
+    let order: Vec<Kind> = (0..all).map(|n| Kind::ALL[n * 7 % all]).collect();
     let begin = (seed % all as u64) as usize * MIX_KINDS % all;
     (0..MIX_KINDS).map(|n| order[(begin + n) % all]).collect()
 }

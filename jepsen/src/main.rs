@@ -4,6 +4,7 @@
 
 mod api;
 mod book;
+mod boundaries;
 mod bounds;
 mod clock;
 mod disk;
@@ -123,7 +124,8 @@ struct RunArgs {
     /// The server to test
     #[arg(long, env = "JEPSEN_TIMERD", default_value = "timerd")]
     timerd: PathBuf,
-    /// The same server built with `--features failpoints`, for the kind `crashInside`; without it no profile has that kind
+    /// The same server built with `--features failpoints`, for the kinds `crashInside` and `crashInSnapshot`; without it no
+    /// profile has them
     #[arg(long, env = "JEPSEN_FAILPOINTS")]
     failpoints: Option<PathBuf>,
     /// Where runs leave their directories [default: ~/.cache/durable-timer/jepsen]
@@ -225,7 +227,7 @@ fn setup(args: &RunArgs) -> anyhow::Result<Setup> {
     let kinds = match args.kinds.as_slice() {
         [] => {
             let mut kinds = kind::of_profile(args.profile, args.seed);
-            kinds.retain(|kind| *kind != Kind::CrashInside || args.failpoints.is_some());
+            kinds.retain(|kind| !kind.is_of_failpoints() || args.failpoints.is_some());
             kinds
         }
         [none] if none == "none" => Vec::new(),

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::boundaries::Boundaries;
 use crate::clock::RunClock;
 use crate::final_reads;
 use crate::kind::Kind;
@@ -183,6 +184,8 @@ async fn phases(setup: &Setup, plan: Plan, stage: &Arc<Stage>, stop: &Cancellati
     for shard in 0..setup.shards {
         clients.spawn(workload.clone().canary(shard, over.clone()));
     }
+    let boundaries = Arc::new(Boundaries::default());
+    clients.spawn(boundaries.clone().send(workload.clone(), over.clone()));
     stage.hold(setup.calm_ms()).await;
     if !plan.faults.is_empty() {
         say(recorder, PhaseName::Faults);
@@ -196,6 +199,7 @@ async fn phases(setup: &Setup, plan: Plan, stage: &Arc<Stage>, stop: &Cancellati
     final_reads::quiesce(&workload, stop).await;
     say(recorder, PhaseName::Final);
     final_reads::read_all(&workload, stop).await;
+    boundaries.read_back(&workload, stop).await;
 }
 
 async fn make_faults(stage: &Arc<Stage>, plan: Plan) {

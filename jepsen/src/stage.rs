@@ -304,7 +304,7 @@ fn configuration(scene: &Scene, number: u32, data: &Path) -> String {
          [auth]\nmode = \"none\"\n\
          [peer]\nlisten = \"{address}:7080\"\n\
          [cluster]\nname = \"jepsen\"\nshards = {}\npeers = [{}]\n\
-         [raft]\nlog_keep_entries = 500\n\
+         [raft]\nlog_keep_entries = 100\n\
          [delivery]\nallow = [\"private\"]\n\
          [storage]\ndisk_reserve_bytes = {DISK_RESERVE_BYTES}\nflush_interval_ms = {}\n",
         data.to_string_lossy(),

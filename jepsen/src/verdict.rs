@@ -22,8 +22,6 @@ use crate::stage::Stage;
 
 /// Findings of one kind that are shown.
 const LINES_MAX: usize = 5;
-/// The workload sends nothing at the edge of what is allowed; `--test http_api` does.
-const NOT_JUDGED: [Invariant; 1] = [Invariant::I13];
 
 /// What the history does not tell: kept beside it, so that a run can be judged again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -125,7 +123,7 @@ impl Judged {
     fn of(history: History, extra: Extra) -> Self {
         let report = checkers::check(&history);
         let mut checks = Vec::new();
-        for invariant in Invariant::ALL.into_iter().filter(|invariant| !NOT_JUDGED.contains(invariant)) {
+        for invariant in Invariant::ALL {
             let broken = report.violations.iter().any(|violation| violation.invariant == invariant);
             checks.push((format!("{invariant:?}"), !broken));
         }
@@ -159,6 +157,7 @@ impl Judged {
         let late = s.lateness_ms;
         println!("lateness: p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max);
         println!("recovery of a shard: at most {} ms{}", s.recovery_ms_max, self.slowest_recovery());
+        println!("inputs at the edge of what is allowed: {}", self.edges());
         println!("sessions {}, snapshots installed {}", self.extra.sessions, self.extra.snapshots);
         let (asked, effective) = self.faults();
         println!(
@@ -180,13 +179,22 @@ impl Judged {
             list.iter().take(LINES_MAX).for_each(|line| println!("{word} {line}"));
         }
         self.report.lines(LINES_MAX).iter().for_each(|line| println!("{line}"));
-        println!("not judged here: I13 (boundaries)");
         println!("verdict: {}", word(self.verdict));
         let passed = self.checks.iter().filter(|(_, holds)| *holds).count();
         for (what, _) in self.checks.iter().filter(|(_, holds)| !holds) {
             println!("failed: {what}");
         }
         println!("{passed} passed, {} failed", self.checks.len() - passed);
+    }
+
+    /// How many were accepted, refused, and left without a definite answer.
+    fn edges(&self) -> String {
+        let number = |statuses: std::ops::Range<u16>| {
+            self.history.boundaries.iter().filter(|(_, b)| statuses.contains(&b.status)).count()
+        };
+        let (accepted, refused) = (number(200..300), number(400..500));
+        let open = self.history.boundaries.len() - accepted - refused;
+        format!("{accepted} accepted, {refused} refused, {open} unknown")
     }
 
     /// Where the longest recovery is found.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use checkers::history::{Action, Call, Definition, Event, Outcome, Patch, Return};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use crate::recorder::Recorder;
 use crate::wire::shard_of;
 
 /// Longer than a node lets a request wait.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(6);
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(6);
 /// Operations on one timer at most, so that their order can be judged; the final reads come on top.
 const OPERATIONS_MAX: u32 = 40;
 /// So many unknown outcomes make the order of one timer's operations hard to find.
@@ -163,7 +164,8 @@ impl Workload {
         }
     }
 
-    fn any_node(&self, random: &mut Random) -> u32 {
+    /// One of the nodes.
+    pub fn any_node(&self, random: &mut Random) -> u32 {
         1 + u32::try_from(random.below(u64::from(self.nodes))).unwrap_or(0)
     }
 
@@ -192,7 +194,7 @@ impl Workload {
             method: ask.method,
             url: &url,
             headers: &ask.headers,
-            body: ask.body.as_ref(),
+            body: ask.body.as_ref().map(|body| Bytes::from(body.to_string())),
             time_max: ANSWER_TIME_MAX,
         };
         let outcome = outcome(self.http.ask(asked).await);

@@ -3,6 +3,7 @@
 
 mod bits;
 mod clocks;
+mod crashes;
 mod disks;
 mod links;
 mod power;
@@ -84,7 +85,8 @@ pub async fn make(stage: Arc<Stage>, planned: Planned) {
 async fn perform(stage: &Arc<Stage>, planned: &Planned) -> anyhow::Result<Effect> {
     match planned.kind {
         Kind::Kill | Kind::KillAll => processes::kill(stage, planned).await,
-        Kind::CrashInside => processes::crash_inside(stage, planned).await,
+        Kind::CrashInside => crashes::at_work(stage, planned).await,
+        Kind::CrashInSnapshot => crashes::in_snapshot(stage, planned).await,
         Kind::Pause => processes::pause(stage, planned).await,
         Kind::Restart => processes::restart(stage, planned).await,
         Kind::CpuStarve => processes::starve(stage, planned).await,

@@ -1,7 +1,7 @@
 //! Faults of processes: killed, paused, restarted in order, and starved of CPU.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -13,14 +13,6 @@ use crate::stage::Stage;
 
 /// How long an orderly stop may take.
 const TERMINATE_TIME_MAX: Duration = Duration::from_secs(20);
-/// Where a node can end inside itself (`raft_store::failpoint`). Where it does not come by in time the fault had no
-/// effect, so those of snapshots are not here: they come only to who was away for long.
-const FAILPOINTS: [&str; 4] = ["log-synced", "log-marked", "state-written", "callback-answered"];
-/// At which pass at most.
-const FAILPOINT_PASSES_MAX: u64 = 40;
-/// How long it is waited for. A node that leads nothing calls nobody back; it may have to be elected first.
-const FAILPOINT_TIME_MAX: Duration = Duration::from_secs(20);
-const FAILPOINT_POLL_MS: u64 = 20;
 /// Of 100 ms, how many microseconds a starved node gets.
 const STARVED_US: &str = "5000";
 
@@ -79,39 +71,6 @@ pub(super) async fn kill(stage: &Stage, planned: &Planned) -> anyhow::Result<Eff
     bring_back(stage, &nodes).await?;
     killed?;
     Ok(Effect::when(gone, format!("{} of {} processes gone", pids.len(), planned.nodes.len())))
-}
-
-/// Ends by itself between two steps that must look like one, some passes after its start.
-pub(super) async fn crash_inside(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
-    let Some(timerd) = stage.scene.failpoints.clone() else {
-        return Ok(Effect::none("there is no build with failpoints"));
-    };
-    let nodes = take(stage, planned)?;
-    let Some(node) = nodes.first().cloned() else { return Ok(Effect::none("the node was not running")) };
-    let point = FAILPOINTS[(planned.draw % FAILPOINTS.len() as u64) as usize];
-    let order = format!("{point}:{}", 1 + planned.draw / 7 % FAILPOINT_PASSES_MAX);
-    stage.book.down(node.number);
-    let begun = async {
-        let leaving = node.clone();
-        blocking(move || leaving.kill()).await?;
-        node.start_to_end(&stage.spawner, timerd, order.clone())
-    };
-    let mut ended = None;
-    let started = begun.await;
-    if started.is_ok() {
-        let since = Instant::now();
-        while ended.is_none() && since.elapsed() < FAILPOINT_TIME_MAX {
-            stage.hold(FAILPOINT_POLL_MS).await;
-            ended = node.end();
-        }
-    }
-    let stopping = node.clone();
-    let killed = blocking(move || stopping.kill()).await;
-    stage.hold(planned.length_ms).await;
-    bring_back(stage, &nodes).await?;
-    started?;
-    killed?;
-    Ok(Effect::when(ended.is_some(), format!("{order}: {}", ended.unwrap_or("it did not come by".into()))))
 }
 
 /// SIGSTOP and SIGCONT.
