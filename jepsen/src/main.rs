@@ -22,6 +22,7 @@ mod process;
 mod random;
 mod receiver;
 mod recorder;
+mod recovery;
 mod replicas;
 mod run;
 mod script;

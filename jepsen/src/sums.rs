@@ -1,5 +1,4 @@
-//! The sums of `results.jsonl`, which are the only figures of fault tests that a document may quote. Deliberately not
-//! here: percentiles over runs; each run has its own.
+//! The sums of `results.jsonl`, which are the only figures of fault tests that a document may quote.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -7,8 +6,10 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use crate::recovery::{self, Recoveries};
+
 /// What is added up, with the name in the file.
-const ADDED: [(&str, &str); 14] = [
+const ADDED: [(&str, &str); 15] = [
     ("faultSeconds", "seconds under faults"),
     ("faultsEffective", "faults that took effect"),
     ("powerCuts", "power cuts"),
@@ -23,6 +24,7 @@ const ADDED: [(&str, &str); 14] = [
     ("ghost", "ghosts"),
     ("duplicates", "duplicates"),
     ("zombies", "zombies"),
+    ("boundaries", "inputs at the edge of what is allowed"),
 ];
 
 /// Adds up the lines of a results file.
@@ -34,6 +36,7 @@ pub fn of(text: &str) -> anyhow::Result<String> {
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let mut kinds: BTreeSet<String> = BTreeSet::new();
     let mut recovery_ms = 0;
+    let mut recoveries = Recoveries::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let line: Value = serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
         for (name, _) in ADDED {
@@ -42,6 +45,9 @@ pub fn of(text: &str) -> anyhow::Result<String> {
         *verdicts.entry(line["verdict"].as_str().unwrap_or("none").to_owned()).or_default() += 1;
         let of_run = line["faultKinds"].as_array().into_iter().flatten();
         kinds.extend(of_run.filter_map(|kind| kind.as_str().map(str::to_owned)));
+        for (kind, times) in recovery::of_line(&line) {
+            recoveries.entry(kind).or_default().extend(times);
+        }
         recovery_ms = recovery_ms.max(line["recoveryMsMax"].as_u64().unwrap_or(0));
     }
     let mut told = String::new();
@@ -53,6 +59,7 @@ pub fn of(text: &str) -> anyhow::Result<String> {
         let _ = writeln!(told, "{:>10}  {words}", sums.get(name).copied().unwrap_or(0));
     }
     let _ = writeln!(told, "{recovery_ms:>10}  ms: the longest recovery of a shard");
+    told.push_str(&recovery::lines(&recoveries));
     Ok(told)
 }
 
@@ -62,12 +69,18 @@ mod tests {
 
     #[test]
     fn runs_are_added_up_and_kinds_counted_once() {
-        let text = "{\"acked\":3,\"lost\":0,\"verdict\":\"pass\",\"faultKinds\":[\"kill\"],\"recoveryMsMax\":70}\n\n\
+        let text = "{\"acked\":3,\"lost\":0,\"verdict\":\"pass\",\"faultKinds\":[\"kill\"],\"recoveryMsMax\":70,\
+                    \"recoveriesMs\":{\"kill\":[40,70]}}\n\n\
                     {\"acked\":4,\"lost\":1,\"verdict\":\"violation\",\"faultKinds\":[\"kill\",\"pause\"]}\n";
         let told = of(text).unwrap();
-        for line in
-            ["2  runs: 1 pass, 1 violation", "2  kinds of fault", "7  timers ack", "1  lost", "70  ms"]
-        {
+        for line in [
+            "2  runs: 1 pass, 1 violation",
+            "2  kinds of fault",
+            "7  timers ack",
+            "1  lost",
+            "70  ms",
+            "p50 40 ms",
+        ] {
             assert!(told.contains(line), "{line} in\n{told}");
         }
         assert!(of("half a line").is_err());

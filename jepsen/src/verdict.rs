@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::recovery;
 use crate::run::history_path;
 use crate::stage::Stage;
 
@@ -157,6 +158,7 @@ impl Judged {
         let late = s.lateness_ms;
         println!("lateness: p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max);
         println!("recovery of a shard: at most {} ms{}", s.recovery_ms_max, self.slowest_recovery());
+        print!("{}", recovery::lines(&recovery::of(&self.history)));
         println!("inputs at the edge of what is allowed: {}", self.edges());
         println!("sessions {}, snapshots installed {}", self.extra.sessions, self.extra.snapshots);
         let (asked, effective) = self.faults();
@@ -228,6 +230,8 @@ impl Judged {
         for (name, value) in figures.as_object().into_iter().flatten() {
             line[name] = value.clone();
         }
+        line["recoveriesMs"] = serde_json::to_value(recovery::of(&self.history))?;
+        line["boundaries"] = self.history.boundaries.len().into();
         line["verdict"] = word(self.verdict).to_lowercase().into();
         Ok(line)
     }
