@@ -51,6 +51,15 @@ impl Connection {
         tokio::time::timeout(ANSWER_MAX, self.exchange(request)).await.map_err(|_| SendError::TimedOut)?
     }
 
+    /// Sends `request` and gives the body of an answer with status 200.
+    pub async fn fetch(&mut self, request: &[u8]) -> Result<Vec<u8>, SendError> {
+        if self.send(request).await? != 200 {
+            return Err(SendError::Unreadable("a status other than 200"));
+        }
+        let head = head_length(&self.buffer).unwrap_or(0);
+        Ok(self.buffer.split_off(head))
+    }
+
     async fn exchange(&mut self, request: &[u8]) -> Result<u16, SendError> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -149,6 +158,13 @@ mod tests {
         let mut connection = Connection::open(at).await.unwrap();
         assert_eq!(connection.send(b"GET / HTTP/1.1\r\n\r\n").await.unwrap(), 201);
         assert!(connection.buffer.ends_with(b"abcd"));
+    }
+
+    #[tokio::test]
+    async fn the_body_that_is_fetched_is_all_of_it_and_nothing_else() {
+        let at = server(&[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab\r", b"\nc"]).await;
+        let mut connection = Connection::open(at).await.unwrap();
+        assert_eq!(connection.fetch(b"GET / HTTP/1.1\r\n\r\n").await.unwrap(), b"ab\r\nc");
     }
 
     #[tokio::test]

@@ -77,6 +77,7 @@ pub async fn run(firing: &Firing<'_>) -> Result<Fired, FiringError> {
 
     let loaded = load::run(&Load {
         targets: firing.targets,
+        routes: None,
         clients: firing.clients,
         ids: &ids,
         due_us: &due_us,

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::connection::{Connection, SendError};
 use crate::latency::Latencies;
 use crate::request::{Definition, Ids, PutTimer};
+use crate::routes::Routes;
 
 /// A sensible [`Load::failures_max`]: a fail-over is shorter than this many back-offs.
 pub const FAILURES_MAX: u32 = 100;
@@ -23,6 +24,8 @@ const BACKOFF: Duration = Duration::from_millis(50);
 pub struct Load<'a> {
     /// The nodes; client i talks to node i modulo their number.
     pub targets: &'a [SocketAddr],
+    /// If given, each timer goes to its leader instead, whichever client creates it.
+    pub routes: Option<&'a Routes>,
     /// Connections.
     pub clients: usize,
     /// The names of the timers.
@@ -77,7 +80,7 @@ pub async fn run(load: &Load<'_>) -> Result<Loaded, LoadError> {
     let next = Cell::new(0);
     let clients = (0..load.clients).map(|client| {
         let target = load.targets[client % load.targets.len()];
-        Client { load, target, next: &next, started, connection: None }.run()
+        Client { load, target, next: &next, started, connections: BTreeMap::new() }.run()
     });
     let parts = try_join_all(clients).await?;
 
@@ -107,7 +110,7 @@ struct Client<'a> {
     target: SocketAddr,
     next: &'a Cell<usize>,
     started: Instant,
-    connection: Option<Connection>,
+    connections: BTreeMap<SocketAddr, Connection>,
 }
 
 impl Client<'_> {
@@ -121,7 +124,9 @@ impl Client<'_> {
                 Some((for_us, put)) if *for_us == due_us => put,
                 stale => &mut stale.insert((due_us, self.render(due_us))).1,
             };
-            self.create(put.numbered(number), &mut part).await?;
+            let target =
+                self.load.routes.map_or(self.target, |routes| routes.leader_of(&self.load.ids.name(number)));
+            self.create(target, put.numbered(number), &mut part).await?;
         }
         Ok(part)
     }
@@ -142,10 +147,10 @@ impl Client<'_> {
     }
 
     /// Sends `request` until it is acknowledged.
-    async fn create(&mut self, request: &[u8], part: &mut Part) -> Result<(), LoadError> {
+    async fn create(&mut self, target: SocketAddr, request: &[u8], part: &mut Part) -> Result<(), LoadError> {
         for failure in 1.. {
             let sent = Instant::now();
-            let outcome = self.send(request).await;
+            let outcome = self.send(target, request).await;
             let counted = self.started.elapsed() >= self.load.warm_up;
             if let Ok(200 | 201) = outcome {
                 if counted {
@@ -164,13 +169,13 @@ impl Client<'_> {
         Ok(())
     }
 
-    async fn send(&mut self, request: &[u8]) -> Result<u16, SendError> {
-        let mut connection = match self.connection.take() {
+    async fn send(&mut self, target: SocketAddr, request: &[u8]) -> Result<u16, SendError> {
+        let mut connection = match self.connections.remove(&target) {
             Some(open) => open,
-            None => Connection::open(self.target).await?,
+            None => Connection::open(target).await?,
         };
         let status = connection.send(request).await?;
-        self.connection = Some(connection);
+        self.connections.insert(target, connection);
         Ok(status)
     }
 }
@@ -203,6 +208,7 @@ mod tests {
     async fn load(target: SocketAddr, count_max: usize) -> Result<Loaded, LoadError> {
         run(&Load {
             targets: &[target],
+            routes: None,
             clients: 1,
             ids: &Ids::new(1),
             due_us: &|_| 1_764_000_000_000_000,

@@ -14,6 +14,7 @@ mod nodes;
 mod receiver;
 mod report;
 mod request;
+mod routes;
 mod suite;
 
 use std::net::SocketAddr;
@@ -26,7 +27,7 @@ use tokio::task::LocalSet;
 
 use crate::machine::Machine;
 use crate::report::Measurement;
-use crate::suite::{Size, Target};
+use crate::suite::{Creates, Size, Target};
 
 #[derive(Parser)]
 #[command(version, about = "Measures a durable-timer server on this machine")]
@@ -77,6 +78,9 @@ enum What {
         /// How long, after a warm-up of two seconds.
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
+        /// Sends each timer straight to its leader instead of to any node.
+        #[arg(long)]
+        straight: bool,
     },
     /// Fires timers that are all due in the same instant.
     Callbacks {
@@ -163,15 +167,15 @@ async fn perform(what: What, output: &Output) -> anyhow::Result<Vec<Measurement>
             rows.sort_by_key(|row| row.measure);
             rows
         }
-        What::Creates { target, clients, seconds } => vec![
-            suite::creates(
-                &target.into(),
-                clients.into(),
-                Duration::from_secs(seconds),
-                Duration::from_secs(2),
-            )
-            .await?,
-        ],
+        What::Creates { target, clients, seconds, straight } => {
+            let creates = Creates {
+                clients: clients.into(),
+                duration: Duration::from_secs(seconds),
+                warm_up: Duration::from_secs(2),
+                straight,
+            };
+            vec![suite::creates(&target.into(), creates).await?]
+        }
         What::Callbacks { target, count, lead_seconds } => {
             vec![suite::callbacks(&target.into(), count as usize, Duration::from_secs(lead_seconds)).await?]
         }

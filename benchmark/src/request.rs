@@ -19,6 +19,11 @@ impl Ids {
         Self { prefix: format!("bench-{run:016x}-") }
     }
 
+    /// The id of timer `number`.
+    pub fn name(&self, number: usize) -> String {
+        format!("{}{number:0DIGITS$}", self.prefix)
+    }
+
     /// The number in `id`, if it is one of these.
     pub fn number(&self, id: &str) -> Option<usize> {
         id.strip_prefix(&self.prefix)?.parse().ok()
@@ -103,6 +108,7 @@ mod tests {
             )
         );
         assert_eq!(first.replace("0000000007", "0001234567"), second);
+        assert!(second.contains(&format!("/{} HTTP", Ids::new(0xab).name(1_234_567))));
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::connection::SendError;
 use crate::firing::{self, Fired, Firing, FiringError};
 use crate::latency::{Latencies, Quantiles};
 use crate::load::{self, Load, LoadError};
 use crate::nodes::{Nodes, StartError};
 use crate::report::{Measurement, Pairs};
 use crate::request::Ids;
+use crate::routes::Routes;
 use crate::{clock, cpu};
 
 /// Timers that are far away never become due while they are measured.
@@ -82,6 +84,9 @@ pub enum SuiteError {
     /// No creates.
     #[error("creates: {0}")]
     Load(#[from] LoadError),
+    /// No routing table.
+    #[error("the routing table: {0}")]
+    Routes(#[from] SendError),
     /// No callbacks.
     #[error("callbacks: {0}")]
     Firing(#[from] FiringError),
@@ -131,27 +136,50 @@ async fn measure(target: &Target, size: &Size, say: &dyn Fn(&str)) -> Result<Vec
     let (count, lead) = size.callbacks;
     say(&format!("callbacks: {count} timers due at once, in {} s", lead.as_secs()));
     rows.push(callbacks(target, count, lead).await?);
+    // Where there is one node, every way is straight.
+    let ways = if target.addresses.len() > 1 { &[false, true][..] } else { &[true] };
     for &clients in &size.clients {
-        say(&format!("creates: {clients} client(s) for {} s", (size.creates + size.warm_up).as_secs()));
-        rows.push(creates(target, clients, size.creates, size.warm_up).await?);
+        for &straight in ways {
+            say(&format!(
+                "creates: {clients} client(s){} for {} s",
+                if straight { "" } else { " through any node" },
+                (size.creates + size.warm_up).as_secs()
+            ));
+            let (duration, warm_up) = (size.creates, size.warm_up);
+            rows.push(creates(target, Creates { clients, duration, warm_up, straight }).await?);
+        }
     }
     Ok(rows)
 }
 
-/// Creates timers with `clients` connections for `duration` after `warm_up`.
+/// A load of creates.
+#[derive(Clone, Copy, Debug)]
+pub struct Creates {
+    /// Connections, or with `straight` and several nodes as many requests under way.
+    pub clients: usize,
+    /// How long, after the warm-up.
+    pub duration: Duration,
+    /// What is not counted before.
+    pub warm_up: Duration,
+    /// Each timer goes to its leader instead of to any node.
+    pub straight: bool,
+}
+
+/// Creates timers.
 ///
 /// # Errors
 /// When the server refuses.
-pub async fn creates(
-    target: &Target,
-    clients: usize,
-    duration: Duration,
-    warm_up: Duration,
-) -> Result<Measurement, LoadError> {
+pub async fn creates(target: &Target, creates: Creates) -> Result<Measurement, SuiteError> {
+    let Creates { clients, duration, warm_up, straight } = creates;
+    let routes = match target.addresses.first() {
+        Some(first) if straight => Some(Routes::of(*first).await?),
+        Some(_) | None => None,
+    };
     let due_us = clock::from_now_us(FAR_AWAY);
     let (server_before, own_before) = (target.cpu(), cpu::used_here());
     let loaded = load::run(&Load {
         targets: &target.addresses,
+        routes: routes.as_ref(),
         clients,
         ids: &Ids::new(clock::now_us()),
         due_us: &|_| due_us,
@@ -176,7 +204,10 @@ pub async fn creates(
     figures.push(("refused", json!(loaded.refused.values().sum::<u64>())));
     Ok(Measurement {
         measure: "creates",
-        setup: setup(target, &[("clients", json!(clients))]),
+        setup: setup(
+            target,
+            &[("clients", json!(clients)), ("to", json!(if straight { "leader" } else { "any node" }))],
+        ),
         figures: Pairs(figures),
     })
 }
