@@ -61,7 +61,8 @@ impl Listener {
     async fn ended(mut self) -> String {
         let mut text = String::new();
         tokio::time::timeout(TEST_MAX, self.out.read_to_string(&mut text)).await.unwrap().unwrap();
-        assert!(self.child.wait().await.unwrap().success());
+        let ended = tokio::time::timeout(TEST_MAX, self.child.wait()).await.unwrap();
+        assert!(ended.unwrap().success());
         text
     }
 }

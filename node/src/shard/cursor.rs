@@ -89,3 +89,7 @@ impl CursorKeeper {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "cursor_tests.rs"]
+mod tests;

@@ -189,7 +189,7 @@ impl Dispatcher {
     }
 
     /// Reads the tables ahead until the horizon is reached or the wheel is full.
-    async fn load_ahead(&self, now: Millis) {
+    pub(super) async fn load_ahead(&self, now: Millis) {
         let horizon = now + self.context.look_ahead.span;
         // The horizon moves with the clock: without this, every turn of the loop would read a sliver of it.
         let enough = now + Span((self.context.look_ahead.span.0 / 2).max(LOAD_AHEAD_MIN.0));
@@ -374,4 +374,4 @@ fn destination(url: &str) -> String {
 
 #[cfg(test)]
 #[path = "dispatcher_tests.rs"]
-mod tests;
+pub(super) mod tests;

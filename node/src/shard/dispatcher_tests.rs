@@ -16,7 +16,8 @@ const NOW: Millis = Millis(1_000_000);
 /// Turns that other tasks get before something counts as stuck.
 const TURNS_MAX: u32 = 100_000;
 
-fn context(room: usize) -> DispatchContext {
+/// What offices share, with room for so many attempts.
+pub(in crate::shard) fn context(room: usize) -> DispatchContext {
     let clock = Arc::new(ManualClock::new(NOW));
     let roots = Some(rustls::RootCertStore::empty());
     let settings = SenderSettings { roots, ..SenderSettings::default() };
@@ -32,17 +33,12 @@ fn context(room: usize) -> DispatchContext {
     }
 }
 
-/// A shard's dispatcher with so many timers that are due.
-fn dispatcher(context: &DispatchContext, stores: &Stores, shard: u16, due: u64) -> Dispatcher {
-    let office = Arc::new(Office::new(1, 1, NOW, Millis(0), &[]));
-    let bounds = &context.look_ahead;
-    assert!(office.begin_load(NOW + bounds.span, bounds).is_some());
-    let timers = (0..due).map(|n| Due {
-        key: TimerKey::new("default", n.to_string()),
-        generation: Sequence(n),
-        position: NOW,
-    });
-    office.end_load(timers.collect(), None);
+/// The dispatcher of `office`, whose attempts may not start and whose proposals nobody takes.
+pub(in crate::shard) fn of_office(
+    context: DispatchContext,
+    reader: StateReader,
+    office: Office,
+) -> Dispatcher {
     let queue = QueueBounds { commands_max: 10, bytes_max: 1 << 20, linger: Duration::ZERO };
     let (proposer, _) = proposer(
         Arc::new(RwLock::new(None)),
@@ -52,14 +48,28 @@ fn dispatcher(context: &DispatchContext, stores: &Stores, shard: u16, due: u64) 
         Arc::new(|_| {}),
     );
     Dispatcher {
-        office,
-        reader: stores.state().reader(ShardId(shard)),
+        office: Arc::new(office),
+        reader,
         proposer,
         may_start: Arc::new(|| false),
         forward: Arc::new(|_| Box::pin(std::future::ready(false))),
-        context: context.clone(),
+        context,
         ended: CancellationToken::new(),
     }
+}
+
+/// A shard's dispatcher with so many timers that are due.
+fn dispatcher(context: &DispatchContext, stores: &Stores, shard: u16, due: u64) -> Dispatcher {
+    let office = Office::new(1, 1, NOW, Millis(0), &[]);
+    let bounds = &context.look_ahead;
+    assert!(office.begin_load(NOW + bounds.span, bounds).is_some());
+    let timers = (0..due).map(|n| Due {
+        key: TimerKey::new("default", n.to_string()),
+        generation: Sequence(n),
+        position: NOW,
+    });
+    office.end_load(timers.collect(), None);
+    of_office(context.clone(), stores.state().reader(ShardId(shard)), office)
 }
 
 /// A semaphore hands a permit that is given back to the next who waits: two that give back what they waited for

@@ -92,22 +92,20 @@ impl Process {
         self.child.take().unwrap().wait().unwrap();
     }
 
-    /// SIGTERM, and waits for its end; gives the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
-        kill_process(self.pid(), Signal::TERM).unwrap();
-        self.child.take().unwrap().wait().unwrap().code()
-    }
-
     /// SIGTERM, and waits for its end, which must come within `wait`; gives the exit code.
     pub async fn terminate_within(&mut self, wait: Duration) -> Option<i32> {
         kill_process(self.pid(), Signal::TERM).unwrap();
+        self.ends_within(wait).await
+    }
+
+    /// Waits for its end, which must come within `wait`; gives the exit code.
+    pub async fn ends_within(&mut self, wait: Duration) -> Option<i32> {
         let deadline = Instant::now() + wait;
         loop {
-            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
-                self.child = None;
-                return status.code();
+            if let Some(code) = self.has_ended() {
+                return code;
             }
-            assert!(Instant::now() < deadline, "{} still runs {wait:?} after SIGTERM", self.name);
+            assert!(Instant::now() < deadline, "{} still runs after {wait:?}", self.name);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -125,12 +123,6 @@ impl Process {
         let status = self.child.as_mut()?.try_wait().unwrap()?;
         self.child = None;
         Some(status.code())
-    }
-
-    /// Waits for the process to end by itself; gives the exit code.
-    pub async fn wait_for_end(&mut self) -> Option<i32> {
-        let mut child = self.child.take().unwrap();
-        tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap()
     }
 
     /// What it said last before it ended.

@@ -170,7 +170,11 @@ async fn a_planned_restart_of_each_node_makes_no_duplicates() {
     ));
     tokio::time::sleep(Duration::from_secs(4)).await;
     for node in 0..3 {
-        assert_eq!(cluster.nodes[node].terminate(), Some(0), "it ends in order");
+        assert_eq!(
+            cluster.nodes[node].terminate_within(Duration::from_secs(60)).await,
+            Some(0),
+            "it ends in order"
+        );
         cluster.nodes[node].start();
         cluster.wait_ready().await;
         tokio::time::sleep(Duration::from_secs(2)).await;
