@@ -35,6 +35,7 @@ pub struct Boundaries {
 struct Answered {
     case: Case,
     status: u16,
+    called_ns: u64,
     at_ns: u64,
 }
 
@@ -48,9 +49,10 @@ impl Boundaries {
                 () = tokio::time::sleep(PAUSE) => {}
             }
             let case = case(&mut random, number, wall_ms());
+            let called_ns = workload.recorder.now_ns();
             let told = ask(&workload, "PUT", &case.id, Some(&case.body), &mut random).await;
             let (status, at_ns) = (told.map_or(0, |told| told.status), workload.recorder.now_ns());
-            self.answered.lock().push(Answered { case, status, at_ns });
+            self.answered.lock().push(Answered { case, status, called_ns, at_ns });
         }
     }
 
@@ -58,7 +60,7 @@ impl Boundaries {
     pub async fn read_back(&self, workload: &Workload, stop: &CancellationToken) {
         let mut random = Random::named(workload.seed, "boundaries read");
         let answered = std::mem::take(&mut *self.answered.lock());
-        for Answered { case, status, at_ns } in answered {
+        for Answered { case, status, called_ns, at_ns } in answered {
             let definite = (200..500).contains(&status);
             let kept = if definite {
                 let Some(kept) = read(workload, &case, &mut random, stop).await else { continue };
@@ -68,7 +70,7 @@ impl Boundaries {
             };
             let sent = case.kept.sent(&case.id);
             let (timer, what) = (case.id, case.what);
-            let boundary = Boundary { at_ns, case: what, timer, status, sent, kept };
+            let boundary = Boundary { called_ns, at_ns, case: what, timer, status, sent, kept };
             workload.recorder.write(&Event::Boundary(boundary));
         }
     }

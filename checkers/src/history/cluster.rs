@@ -84,7 +84,9 @@ pub struct Probe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Boundary {
-    /// When the read was answered, or the refusal came.
+    /// When it was sent.
+    pub called_ns: u64,
+    /// When it was answered, or given up.
     pub at_ns: u64,
     /// What the case is about, for people: "payload of 256 KiB and one byte".
     pub case: String,

@@ -1,6 +1,9 @@
 //! Inputs at the edges of what `API.md` allows, from its words and not from the product's code. Whether one has to be
 //! accepted is not said here: the contract's own tests hold that. Every timer is due long after the run.
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::random::Random;
@@ -38,7 +41,7 @@ pub struct Case {
 /// The part of a timer that a case is about.
 #[derive(Clone, Debug)]
 pub enum Kept {
-    /// A JSON pointer and the value there.
+    /// A JSON pointer, of one name or two, and the value there.
     Field(&'static str, Value),
     /// The payload's text.
     Payload(String),
@@ -55,13 +58,23 @@ impl Kept {
 
     /// The canonical form of what a read shows.
     pub fn read(&self, text: &str) -> String {
-        let timer: Value = serde_json::from_str(text).unwrap_or(Value::Null);
-        let id = timer["id"].as_str().unwrap_or("no id");
+        // Each member as it was written: a parser would take `1e2` for `100`, and refuse half a surrogate pair.
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+        let value = |name: &str| -> Value {
+            members.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+        };
+        let id = value("id").as_str().unwrap_or("no id").to_owned();
         match self {
-            Self::Field(pointer, _) => canonical(id, pointer, timer.pointer(pointer).unwrap_or(&Value::Null)),
-            // As text: a parser would take `1e2` for `100`.
-            Self::Payload(sent) if text.contains(&format!("\"payload\":{sent}")) => self.sent(id),
-            Self::Payload(_) => canonical(id, "/payload", &summary(&timer["payload"].to_string()).into()),
+            Self::Field(pointer, _) => {
+                let mut path = pointer.splitn(3, '/').skip(1);
+                let member = value(path.next().unwrap_or_default());
+                let below = path.next().map_or(Some(&member), |name| member.get(name));
+                canonical(&id, pointer, below.unwrap_or(&Value::Null))
+            }
+            Self::Payload(_) => {
+                let kept = members.get("payload").map_or("", |raw| raw.get());
+                canonical(&id, "/payload", &summary(kept).into())
+            }
         }
     }
 }
@@ -287,6 +300,11 @@ mod tests {
         let kept = Kept::Payload("[1e2]".into());
         assert_eq!(kept.read(r#"{"id":"x","payload":[1e2]}"#), kept.sent("x"));
         assert_ne!(kept.read(r#"{"id":"x","payload":[100.0]}"#), kept.sent("x"));
+        let kept = Kept::Payload("\"\\ud800\"".into());
+        assert_eq!(kept.read(r#"{"id":"x","payload":"\ud800"}"#), kept.sent("x"));
+        let kept = Kept::Field("/retryPolicy/jitter", json!(0.5));
+        assert_eq!(kept.read(r#"{"id":"x","retryPolicy":{"jitter":0.5}}"#), kept.sent("x"));
+        assert_ne!(kept.read(r#"{"id":"x","retryPolicy":{}}"#), kept.sent("x"));
     }
 
     #[test]

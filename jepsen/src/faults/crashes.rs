@@ -87,15 +87,21 @@ async fn kill_and_start(
     Ok(Err("it did not come by".into()))
 }
 
-/// Waits until another node has purged the log of some shard beyond what `away` had applied.
+/// Waits until the others have purged the log of some shard beyond what `away` had applied: all that answer, since any of
+/// them may lead it.
 async fn purged_beyond(stage: &Stage, away: u32, applied: &BTreeMap<String, u64>) -> bool {
     let since = Instant::now();
     while since.elapsed() < AWAY_MAX && !stage.stop.is_cancelled() {
+        let mut others = Vec::new();
         for other in (1..=stage.scene.nodes).filter(|other| *other != away) {
-            let purged = indexes(stage, other, "purged").await;
-            if applied.iter().any(|(shard, index)| purged.get(shard).is_some_and(|purged| purged > index)) {
-                return true;
-            }
+            others.push(indexes(stage, other, "purged").await);
+        }
+        others.retain(|purged| !purged.is_empty());
+        let lacks = |(shard, index): (&String, &u64)| {
+            others.iter().all(|purged| purged.get(shard).is_some_and(|purged| purged > index))
+        };
+        if !others.is_empty() && applied.iter().any(lacks) {
+            return true;
         }
         stage.hold(PURGE_POLL_MS).await;
     }

@@ -99,7 +99,8 @@ fn a_recovery_that_nobody_tried_is_a_doubt() {
 
 fn boundary(status: u16, sent: &str, kept: Option<&str>) -> Script {
     Script::new().event(Event::Boundary(Boundary {
-        at_ns: 1_000_000_000,
+        called_ns: 20_000_000_000,
+        at_ns: 21_000_000_000,
         case: "an edge".into(),
         timer: "t".into(),
         status,
@@ -118,8 +119,14 @@ fn what_is_accepted_is_kept_and_what_is_refused_is_not() {
     assert_eq!(judged(400, Some("x")), [Breach::KeptOtherwise]);
     assert_eq!(judged(500, None), [Breach::NotRefusedProperly]);
     assert_eq!(judged(0, None), [Breach::NotRefusedProperly], "no answer at all");
-    let fault = boundary(503, "x", None).fault(900, 1100, "kill", None);
-    assert!(fault.breaches(i13_boundaries::check).is_empty(), "that says nothing about the input");
+    let breaches = |(begin_ms, end_ms)| {
+        let faulty = boundary(503, "x", None).with_run(|run| run.grace_ms = 5_000);
+        faulty.fault(begin_ms, end_ms, "kill", None).breaches(i13_boundaries::check)
+    };
+    assert!(breaches((20_500, 20_900)).is_empty(), "that says nothing about the input");
+    assert!(breaches((15_100, 15_200)).is_empty(), "nor that, within the grace time");
+    assert_eq!(breaches((14_800, 14_900)), [Breach::NotRefusedProperly]);
+    assert_eq!(breaches((21_100, 22_000)), [Breach::NotRefusedProperly]);
 }
 
 /// A run in which everything happened, with a kill that was asked for.
