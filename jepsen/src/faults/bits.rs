@@ -115,10 +115,14 @@ fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<String> {
     Ok(format!("bit {bit} of byte {offset} of {bytes} in {name}"))
 }
 
+/// Puts the copy in the place of the damaged files, durably: what was never synced would be gone with the next power cut,
+/// and the node would rightly refuse what is left.
 fn restore(node: &Node) -> anyhow::Result<()> {
     let (data, copy) = (node.data(), backup(node));
     fs::remove_dir_all(&data)?;
-    fs::rename(&copy, &data).context("the copy can't take the place of the damaged files")
+    fs::rename(&copy, &data).context("the copy can't take the place of the damaged files")?;
+    run(&["sync", "--file-system", &data.to_string_lossy()])?;
+    Ok(())
 }
 
 fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) -> std::io::Result<()> {
