@@ -21,7 +21,7 @@ packages() {
 
 [ $# -gt 0 ] || set -- run
 # Judging, planning and adding up need nothing of the machine.
-if [ "$1" = run ]; then
+if [ "$1" = run ] || [ "$1" = probe ]; then
     [ "$(id -u)" = 0 ] || fail "the fault tests need root, for network namespaces and loop devices: sudo jepsen/run.sh"
     export PATH="$PATH:/usr/sbin:/sbin"
     missing="$(packages | tr '\n' ' ')"
