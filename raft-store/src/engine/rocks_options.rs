@@ -73,8 +73,8 @@ pub(super) fn log(limits: &RocksLimits) -> Options {
 /// How tables are laid out, read through a cache of their own.
 ///
 /// Index and filter are in partitions. Each as one block of a large file would be larger than what a shard of the cache
-/// holds, so that every read would fetch all of it from the file: with 400,000 timers creates took three times as long
-/// as with none.
+/// holds, so that every read would fetch all of it from the file: with half a million timers creates took three times as
+/// long as with none.
 fn tables(cache_bytes_max: usize) -> BlockBasedOptions {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&Cache::new_lru_cache(cache_bytes_max));
@@ -122,7 +122,7 @@ mod tests {
         const KEYS: u64 = 1_000_000;
         const READS: u64 = 5_000;
         let dir = tempfile::tempdir().unwrap();
-        // Ten times what the filter takes (10 bits a key), in shards of 512 KiB, which it would not fit into.
+        // Six times what the filter takes (10 bits a key), in shards of 512 KiB, which it would not fit into.
         let limits = RocksLimits { state_cache_bytes_max: 8 << 20, ..RocksLimits::default() };
         let mut options = state(&limits);
         options.enable_statistics();
