@@ -73,6 +73,12 @@ const fn list(path: &'static str, kind: Kind, about: &'static str) -> Key {
     Key { path, kind, default: Default::List(&[]), about, secret: false }
 }
 
+/// Less of what openraft says about a peer that is away: ten lines a second for each shard, where "peer lane is down" has
+/// said it once. What it says of snapshots and of its own log stays.
+const LOG_FILTER: &str = "info,openraft=warn,openraft::core::heartbeat=error,openraft::replication=error,\
+    openraft::replication::snapshot_transmitter=warn,openraft::replication::stream_state=warn,\
+    openraft::engine::handler::replication_handler=error";
+
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const SECOND_MS: u64 = 1000;
@@ -356,7 +362,7 @@ pub const KEYS: &[Key] = &[
     text(
         "log.filter",
         Kind::Filter,
-        "info,openraft=warn,openraft::core::heartbeat=error",
+        LOG_FILTER,
         "Which events are logged, in the syntax of tracing's EnvFilter.",
     ),
 ];

@@ -175,6 +175,10 @@ fn append_answer(
     factory: &NetworkFactory,
     target: u64,
 ) -> Result<StreamAppendResult<C>, RPCError<C>> {
+    if let Err(LinkError::TimedOut { peer, waited }) = &answer {
+        // A peer that is away is told of by its lanes; one that is there and silent by nobody else.
+        tracing::warn!(peer, shard = factory.shard, ?waited, "a peer does not answer appends");
+    }
     let body = answer.map_err(|e| rpc_error(e, RPCTypes::AppendEntries, target))?;
     let Body::AppendReply(reply) = body else {
         return Err(not_understood(&codec::CodecError("append_reply")));
