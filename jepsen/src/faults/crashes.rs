@@ -13,12 +13,12 @@ use crate::plan::Planned;
 use crate::shell::blocking;
 use crate::stage::Stage;
 
-/// Where any node comes by at work. One that leads nothing calls nobody back; it may have to be elected first.
-const AT_WORK: [&str; 4] = ["log-synced", "log-marked", "state-written", "callback-answered"];
+/// Where any node comes by at work, and at which pass at most. A node that leads nothing calls nobody back; it may have to
+/// be elected first.
+const AT_WORK: [(&str, u64); 4] =
+    [("log-synced", 40), ("log-marked", 40), ("state-written", 40), ("callback-answered", 3)];
 /// Where only a node comes by that gets a snapshot.
 const IN_SNAPSHOT: [&str; 2] = ["snapshot-loaded", "snapshot-flipped"];
-/// At which pass at most.
-const PASSES_MAX: u64 = 40;
 /// How long it is waited for.
 const TIME_MAX: Duration = Duration::from_secs(20);
 const POLL_MS: u64 = 20;
@@ -29,8 +29,8 @@ const METRICS_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Ends by itself some passes after its start.
 pub(super) async fn at_work(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
-    let point = AT_WORK[(planned.draw % AT_WORK.len() as u64) as usize];
-    let order = format!("{point}:{}", 1 + planned.draw / 7 % PASSES_MAX);
+    let (point, passes_max) = AT_WORK[(planned.draw % AT_WORK.len() as u64) as usize];
+    let order = format!("{point}:{}", 1 + planned.draw / 7 % passes_max);
     crash(stage, planned, order, false).await
 }
 
