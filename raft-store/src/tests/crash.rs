@@ -9,7 +9,8 @@ use crate::type_config::{LogId, log_id};
 use crate::{Health, Stores};
 use openraft::storage::{RaftLogReader, RaftLogStorage};
 
-const ENTRIES: u64 = 42;
+/// Long enough for more than a thousand cuts.
+const ENTRIES: u64 = 200;
 
 /// Checks what a crash left against what had been acknowledged, then lets the history end.
 async fn recovered(disk: &MemoryDisk, acked: Option<LogId>, states: &[u64], step: u64) {
@@ -40,7 +41,8 @@ async fn a_power_cut_before_any_step_loses_nothing_that_was_acknowledged() {
         run(&stores, &mut Shard::open(&stores, 0), &log).await.unwrap();
         disk.power().steps()
     };
-    assert!(steps > 100, "the history has {steps} steps only");
+    assert!(steps > 334, "the history has {steps} steps only");
+    println!("{} power cuts", 3 * steps);
     // What is not durable may survive all the same, in order: nothing of it, some, all.
     for kept in [0, 1, usize::MAX] {
         for step in 0..steps {
