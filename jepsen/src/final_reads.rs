@@ -59,6 +59,8 @@ pub async fn read_all(workload: &Arc<Workload>, stop: &CancellationToken) {
                     match workload.operate(process, node, name, None, &Action::Get).await {
                         Outcome::Ok(_) => break,
                         Outcome::Refused(refusal) if refusal.status == 404 => break,
+                        // There is nobody: another node may answer at once.
+                        Outcome::Refused(refusal) if refusal.status == 0 => {}
                         Outcome::Refused(_) | Outcome::Unknown { .. } => tokio::time::sleep(PAUSE).await,
                     }
                 }
