@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::cases::{Case, case};
 use crate::clock::wall_ms;
+use crate::final_reads::NOBODY_PAUSE;
 use crate::http::{Ask, Told};
 use crate::node::url;
 use crate::random::Random;
@@ -91,7 +92,8 @@ async fn read(
             Some(told) if told.status == 200 => return Some(Some(case.kept.read(&told.text))),
             // Not there, or an id that can't be one.
             Some(told) if (400..500).contains(&told.status) => return Some(None),
-            Some(_) | None => tokio::time::sleep(READ_PAUSE).await,
+            Some(_) => tokio::time::sleep(READ_PAUSE).await,
+            None => tokio::time::sleep(NOBODY_PAUSE).await,
         }
     }
     None

@@ -18,6 +18,8 @@ const READERS: usize = 12;
 /// Reads of one timer at most until one is answered.
 const TRIES_MAX: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(250);
+/// The same after a node that is gone.
+pub const NOBODY_PAUSE: Duration = Duration::from_millis(20);
 /// What is due later than this is not waited for.
 const SOON_MS: u64 = 60_000;
 /// After the last timer has been taken, answers are still on their way to the log.
@@ -59,8 +61,10 @@ pub async fn read_all(workload: &Arc<Workload>, stop: &CancellationToken) {
                     match workload.operate(process, node, name, None, &Action::Get).await {
                         Outcome::Ok(_) => break,
                         Outcome::Refused(refusal) if refusal.status == 404 => break,
-                        // There is nobody: another node may answer at once.
-                        Outcome::Refused(refusal) if refusal.status == 0 => {}
+                        // There is nobody: another node may answer.
+                        Outcome::Refused(refusal) if refusal.status == 0 => {
+                            tokio::time::sleep(NOBODY_PAUSE).await;
+                        }
                         Outcome::Refused(_) | Outcome::Unknown { .. } => tokio::time::sleep(PAUSE).await,
                     }
                 }

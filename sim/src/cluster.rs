@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use checkers::history::{Event, Health, Leader};
@@ -23,6 +24,9 @@ use crate::{client, libc};
 
 /// Where nodes listen for each other.
 const PEER_PORT: u16 = 7000;
+/// What a disk's syncs take longer than usual, so that it is too slow for a canary's patience and too fast to be given up
+/// for: `storage.sync_stall_ms`, and the half second between two looks.
+const SLOW_SYNC_MS: std::ops::Range<u64> = 450..2_600;
 /// Segments on their way in one connection, and connections that wait to be taken: far more than there are, since
 /// turmoil panics at the latter.
 const TCP_CAPACITY: usize = 4096;
@@ -217,6 +221,13 @@ impl<'a> Cluster<'a> {
     }
 
     fn is_healthy(&mut self) -> bool {
+        // On a disk that is slow and does not hang a leader keeps its lead, and a write takes two syncs: longer than the
+        // canaries wait.
+        let slow =
+            |machine: &Rc<Machine>| SLOW_SYNC_MS.contains(&machine.sync_more_ms.load(Ordering::Relaxed));
+        if self.machines.iter().any(slow) {
+            return false;
+        }
         let mut outside: Vec<String> = self.clients.clone();
         for receiver in &self.receivers {
             // With few places, those that a receiver keeps waiting are missing for the others.
