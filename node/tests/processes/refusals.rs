@@ -26,18 +26,19 @@ async fn write_some(cluster: &Cluster, prefix: &str, number: usize) {
     }
 }
 
-/// The entries of all shards that a node shows, at most half a second old; none if it does not answer.
-async fn log_length(cluster: &Cluster, node: usize) -> Option<f64> {
-    cluster.metric_if_up(node, "timerd_raft_last_log_index{").await
+/// The entries of all shards that a node shows as applied, at most half a second old; none if it does not answer. What is
+/// applied has been acknowledged; what is only in the log may not have been.
+async fn applied(cluster: &Cluster, node: usize) -> Option<f64> {
+    cluster.metric_if_up(node, "timerd_raft_applied_index{").await
 }
 
 /// Writes `number` far-away timers, more than were written before, and waits until node 2 must have acknowledged some of
 /// them: a leader can do without it until their connection is back.
 async fn write_to_all(cluster: &Cluster, prefix: &str, number: usize) {
-    let before = log_length(cluster, 0).await.unwrap();
+    let before = applied(cluster, 0).await.unwrap();
     write_some(cluster, prefix, number).await;
-    eventually("node 2 has the log", Duration::from_secs(20), || async {
-        (log_length(cluster, 2).await? >= before + number as f64).then_some(())
+    eventually("node 2 has applied it", Duration::from_secs(20), || async {
+        (applied(cluster, 2).await? >= before + number as f64).then_some(())
     })
     .await;
 }
