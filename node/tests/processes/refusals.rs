@@ -35,6 +35,8 @@ async fn applied(cluster: &Cluster, node: usize) -> Option<f64> {
 /// Writes `number` far-away timers, more than were written before, and waits until node 2 must have acknowledged some of
 /// them: a leader can do without it until their connection is back.
 async fn write_to_all(cluster: &Cluster, prefix: &str, number: usize) {
+    // Until the others are connected to it again and the gauges tell what is.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let before = applied(cluster, 0).await.unwrap();
     write_some(cluster, prefix, number).await;
     eventually("node 2 has applied it", Duration::from_secs(20), || async {
