@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, files_with_ending};
 
-fn check(dir: &Path, more: &[&str]) -> Output {
+/// `timerd check` of a data directory.
+pub fn check(dir: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_timerd"));
     command.arg("check").arg("--data-dir").arg(dir).args(more).output().unwrap()
 }

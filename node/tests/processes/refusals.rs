@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::checking::check;
 use super::client::eventually;
 use super::cluster::{Cluster, files_with_ending};
 
@@ -26,21 +27,21 @@ async fn write_some(cluster: &Cluster, prefix: &str, number: usize) {
     }
 }
 
-/// The entries of all shards that a node shows as applied, at most half a second old; none if it does not answer. What is
-/// applied has been acknowledged; what is only in the log may not have been.
-async fn applied(cluster: &Cluster, node: usize) -> Option<f64> {
-    cluster.metric_if_up(node, "timerd_raft_applied_index{").await
+/// How many entries of all shards a stopped node has applied.
+fn applied_at_rest(data: &Path) -> f64 {
+    let found: Value = serde_json::from_slice(&check(data, &["--output", "json"]).stdout).unwrap();
+    let shards = found["shards"].as_array().unwrap();
+    shards.iter().map(|shard| shard["appliedIndex"].as_f64().unwrap()).sum()
 }
 
-/// Writes `number` far-away timers, more than were written before, and waits until node 2 must have acknowledged some of
-/// them: a leader can do without it until their connection is back.
-async fn write_to_all(cluster: &Cluster, prefix: &str, number: usize) {
-    // Until the others are connected to it again and the gauges tell what is.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let before = applied(cluster, 0).await.unwrap();
+/// Writes `number` far-away timers and waits until node 2, which had applied `at_rest` when it was stopped, has applied as
+/// many entries more: a leader can do without it until their connection is back, and only what a node has applied is
+/// sure to be acknowledged by it.
+async fn write_to_all(cluster: &Cluster, at_rest: f64, prefix: &str, number: usize) {
     write_some(cluster, prefix, number).await;
     eventually("node 2 has applied it", Duration::from_secs(20), || async {
-        (applied(cluster, 2).await? >= before + number as f64).then_some(())
+        let applied = cluster.metric_if_up(2, "timerd_raft_applied_index{").await?;
+        (applied >= at_rest + number as f64).then_some(())
     })
     .await;
 }
@@ -85,9 +86,10 @@ async fn a_node_with_older_log_files_than_it_acknowledged_refuses_and_the_others
     assert_eq!(cluster.nodes[2].terminate_within(END_MAX).await, Some(0));
     let (log, old) = (cluster.nodes[2].data.join("log"), cluster.nodes[2].data.join("../old-log"));
     copy_dir(&log, &old);
+    let at_rest = applied_at_rest(&cluster.nodes[2].data);
     cluster.nodes[2].start();
     cluster.wait_ready().await;
-    write_to_all(&cluster, "after", 100).await;
+    write_to_all(&cluster, at_rest, "after", 100).await;
     cluster.nodes[2].kill();
     fs::remove_dir_all(&log).unwrap();
     copy_dir(&old, &log);
@@ -108,9 +110,10 @@ async fn a_node_with_an_older_data_directory_is_refused_by_the_others_and_ends()
     assert_eq!(cluster.nodes[2].terminate_within(END_MAX).await, Some(0));
     let (data, old) = (cluster.nodes[2].data.clone(), cluster.nodes[2].data.join("../old-data"));
     copy_dir(&data, &old);
+    let at_rest = applied_at_rest(&data);
     cluster.nodes[2].start();
     cluster.wait_ready().await;
-    write_to_all(&cluster, "after", 50).await;
+    write_to_all(&cluster, at_rest, "after", 50).await;
     cluster.nodes[2].kill();
     // Everything is older, the high-water mark as well: only the others know.
     fs::remove_dir_all(&data).unwrap();
