@@ -4,8 +4,8 @@ use super::*;
 use crate::bounds::retry_policy;
 
 fn told(status: u16, json: Value) -> Result<Told, NoAnswer> {
-    let text = json.to_string();
-    Ok(Told { status, headers: http::HeaderMap::new(), json, text })
+    let body = json.to_string().into();
+    Ok(Told { status, headers: http::HeaderMap::new(), json, body })
 }
 
 #[test]

@@ -89,7 +89,7 @@ async fn read(
             return None;
         }
         match ask(workload, "GET", &case.id, None, random).await {
-            Some(told) if told.status == 200 => return Some(Some(case.kept.read(&told.text))),
+            Some(told) if told.status == 200 => return Some(Some(case.kept.read(&told.text()))),
             // Not there, or an id that can't be one.
             Some(told) if (400..500).contains(&told.status) => return Some(None),
             Some(_) => tokio::time::sleep(READ_PAUSE).await,

@@ -37,7 +37,14 @@ pub struct Told {
     /// Null if the body is no JSON.
     pub json: Value,
     /// The body as it came.
-    pub text: String,
+    pub body: Bytes,
+}
+
+impl Told {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
 }
 
 /// Why there was no answer.
@@ -81,8 +88,7 @@ impl Http {
             let (parts, body) = response.into_parts();
             let bytes = body.collect().await.map_err(|e| unknown(whole(&e)))?.to_bytes();
             let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Told { status: parts.status.as_u16(), headers: parts.headers, json, text })
+            Ok(Told { status: parts.status.as_u16(), headers: parts.headers, json, body: bytes })
         };
         let late = unknown(format!("no answer in {} ms", ask.time_max.as_millis()));
         tokio::time::timeout(ask.time_max, exchange).await.unwrap_or(Err(late))
@@ -95,7 +101,7 @@ impl Http {
 
     /// The text of a GET that was answered with 200.
     pub async fn text(&self, url: &str, time_max: Duration) -> Option<String> {
-        self.got(url, time_max).await.map(|told| told.text)
+        self.got(url, time_max).await.map(|told| told.text())
     }
 
     async fn got(&self, url: &str, time_max: Duration) -> Option<Told> {

@@ -3,8 +3,7 @@
 //! Computed from the cases of the boundary generator, which sends an input at the edge of what is allowed and reads
 //! it back. Sound because the generator compares canonical forms: equal means the same instant, bytes or id.
 //! A 5xx, or no answer, is a violation only in calm, and after a fault not before the grace time is over: else it says
-//! nothing about the input. Deliberately
-//! not here: which inputs have to be accepted, which the contract's own tests hold.
+//! nothing about the input. Deliberately not here: which inputs have to be accepted, which the contract's own tests hold.
 
 use crate::history::Boundary;
 use crate::index::History;

@@ -170,9 +170,8 @@ fn time(random: &mut Random, name: String, due_ms: u64) -> Case {
         _ => (format!("{date}T24:00:00Z"), whole_ms),
     };
     let kept = Kept::Field("/executeAt", millis(at_ms).into());
-    let mut body = body(due_ms);
-    body.insert("executeAt".into(), written.clone().into());
-    Case { what: format!("the time {written}"), id: name, body: Value::Object(body).to_string(), kept }
+    let body = with(due_ms, "executeAt", written.clone().into());
+    Case { what: format!("the time {written}"), id: name, body, kept }
 }
 
 /// An hour on either side: a clock that a fault has shifted does not change what is right.

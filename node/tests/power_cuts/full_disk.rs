@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::client::eventually;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, END_MAX};
 use super::disk::Disks;
 use super::receiver::{Receiver, now_ms, rfc3339};
 
@@ -70,7 +70,7 @@ pub async fn on_a_full_disk_creates_are_refused_and_timers_fire() {
         }
     };
     tokio::time::timeout(WAIT, ended).await.expect("the node ends when its log can't be written");
-    assert_eq!(cluster.nodes[0].ends_within(Duration::from_secs(60)).await, Some(1));
+    assert_eq!(cluster.nodes[0].ends_within(END_MAX).await, Some(1));
     let log = cluster.nodes[0].log();
     let said = log.lines().rfind(|line| line.starts_with("timerd: ")).unwrap_or_default();
     eprintln!("full disk: it says: {said}");

@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, files_with_ending};
+use super::cluster::{Cluster, END_MAX, files_with_ending};
 
 /// `timerd check` of a data directory.
 pub fn check(dir: &Path, more: &[&str]) -> Output {
@@ -29,7 +28,7 @@ async fn a_stopped_node_is_whole_until_a_bit_is_flipped() {
     let running = check(&dir, &[]);
     assert_eq!(running.status.code(), Some(1));
     assert!(text(&running.stderr).contains("in use"), "{}", text(&running.stderr));
-    assert_eq!(cluster.nodes[0].terminate_within(Duration::from_secs(60)).await, Some(0));
+    assert_eq!(cluster.nodes[0].terminate_within(END_MAX).await, Some(0));
 
     let whole = check(&dir, &[]);
     println!("{}", text(&whole.stdout));

@@ -15,6 +15,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::client::{Answer, Client, eventually};
 
+/// How long a node may take to end.
+pub const END_MAX: Duration = Duration::from_secs(60);
+
 const START: Duration = Duration::from_secs(30);
 
 /// One node.

@@ -8,10 +8,7 @@ use serde_json::{Value, json};
 
 use super::checking::check;
 use super::client::eventually;
-use super::cluster::{Cluster, files_with_ending};
-
-/// How long a node may take to end.
-const END_MAX: Duration = Duration::from_secs(60);
+use super::cluster::{Cluster, END_MAX, files_with_ending};
 
 /// Writes `number` far-away timers through the first running node.
 async fn write_some(cluster: &Cluster, prefix: &str, number: usize) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, END_MAX};
 use super::receiver::{Call, Receiver, Script, now_ms, rfc3339};
 use super::sizes::scaled;
 
@@ -170,11 +170,7 @@ async fn a_planned_restart_of_each_node_makes_no_duplicates() {
     ));
     tokio::time::sleep(Duration::from_secs(4)).await;
     for node in 0..3 {
-        assert_eq!(
-            cluster.nodes[node].terminate_within(Duration::from_secs(60)).await,
-            Some(0),
-            "it ends in order"
-        );
+        assert_eq!(cluster.nodes[node].terminate_within(END_MAX).await, Some(0), "it ends in order");
         cluster.nodes[node].start();
         cluster.wait_ready().await;
         tokio::time::sleep(Duration::from_secs(2)).await;
