@@ -74,6 +74,7 @@ impl From<&Envelope> for wire::Envelope {
             principal: envelope.principal.clone(),
             request: envelope.request.as_ref().map(Into::into),
             traceparent: envelope.traceparent.clone(),
+            asked_since_ms: envelope.asked_since.map(|at| at.0),
             command: Some((&envelope.command).into()),
         }
     }
@@ -87,6 +88,7 @@ impl TryFrom<wire::Envelope> for Envelope {
             principal: wire.principal,
             request: wire.request.map(RequestKey::try_from).transpose()?,
             traceparent: wire.traceparent,
+            asked_since: wire.asked_since_ms.map(Millis),
             command: required(wire.command, "Envelope", "command")?.try_into()?,
         })
     }

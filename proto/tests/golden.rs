@@ -199,8 +199,13 @@ fn envelope(command: Command) -> Envelope {
         principal: "token".into(),
         request: Some(RequestKey { id: "request".into(), body: fingerprint(0x20) }),
         traceparent: Some("00-trace".into()),
-        command,
+        ..Envelope::own(command)
     }
+}
+
+/// As it is when it is sent again.
+fn asked_again(command: Command) -> Envelope {
+    Envelope { asked_since: Some(Millis(65)), ..envelope(command) }
 }
 
 fn timer() -> Timer {
@@ -246,14 +251,17 @@ fn shard_state(predecessor: Predecessor) -> ShardState {
         cursor: Millis(119),
         session: Some(Session { number: 114, node, opened_at, predecessor, lost, handed_over }),
         counts: [121, 122, 123, 124, 125, 126],
+        newest_erased: None,
     }
 }
 
 #[test]
 fn commands_keep_their_bytes() {
-    let bytes =
-        |(name, command): (&str, Command)| (name.into(), hex(&entry::encode_envelope(&envelope(command))));
-    check("commands.hex", &commands().into_iter().map(bytes).collect::<Vec<_>>());
+    let bytes = |name: &str, envelope: &Envelope| (name.into(), hex(&entry::encode_envelope(envelope)));
+    let mut lines: Vec<_> =
+        commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))).collect();
+    lines.push(bytes("put_asked_again", &asked_again(commands().swap_remove(0).1)));
+    check("commands.hex", &lines);
 }
 
 #[test]
@@ -266,12 +274,14 @@ fn an_entry_keeps_its_bytes() {
 #[test]
 fn records_keep_their_bytes() {
     let state = |predecessor| hex(&record::encode_shard_state(&shard_state(predecessor)));
+    let erased = ShardState { newest_erased: Some(Millis(128)), ..shard_state(Predecessor::None) };
     check(
         "records.hex",
         &[
             ("timer".into(), hex(&record::encode_timer(&timer()))),
             ("shard_state".into(), state(Predecessor::HandedOver(vec![open_attempt(127)]))),
             ("shard_state_after_loss".into(), state(Predecessor::Lost)),
+            ("shard_state_after_purge".into(), hex(&record::encode_shard_state(&erased))),
         ],
     );
 }

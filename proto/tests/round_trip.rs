@@ -143,8 +143,7 @@ fn the_cost_of_a_create_is_measured() {
     let envelope = Envelope {
         principal: "service".into(),
         request: Some(RequestKey { id: "0123456789abcdef".into(), body: Fingerprint([2; 16]) }),
-        traceparent: None,
-        command: Command::Put(Box::new(put)),
+        ..Envelope::own(Command::Put(Box::new(put)))
     };
     let count = 1000;
     let entry = Entry { proposed_at: Millis(1), commands: vec![envelope; count] };

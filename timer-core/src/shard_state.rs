@@ -17,6 +17,16 @@ pub struct ShardState {
     pub session: Option<Session>,
     /// Timers by state, in the order of [`State::ALL`].
     pub counts: [u64; State::ALL.len()],
+    /// The newest change of all that were erased together with their timers, purges included: what it answered is
+    /// not known any more.
+    pub newest_erased: Option<Millis>,
+}
+
+impl ShardState {
+    /// Takes note that a timer is erased whose last change was at `changed_at`.
+    pub fn note_erased(&mut self, changed_at: Millis) {
+        self.newest_erased = self.newest_erased.max(Some(changed_at));
+    }
 }
 
 /// A leader's term of office. Opened by its first command; the log index of that command is its number.

@@ -212,6 +212,7 @@ pub fn apply<T: Tables>(
                 sequence: Sequence::new(index, ordinal),
                 request: envelope.request.as_ref(),
                 traceparent: envelope.traceparent.as_ref(),
+                asked_since: envelope.asked_since,
             };
             command::dispatch(overlay, &context, &envelope.command)
         })

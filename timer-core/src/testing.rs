@@ -99,7 +99,7 @@ impl Shard {
 
 pub(crate) fn envelope(request: Option<(&str, u8)>, command: impl Into<Command>) -> Envelope {
     let request = request.map(|(id, body)| RequestKey { id: id.into(), body: Fingerprint([body; 16]) });
-    Envelope { principal: String::new(), request, traceparent: None, command: command.into() }
+    Envelope { request, ..Envelope::own(command.into()) }
 }
 
 pub(crate) fn key(id: &str) -> TimerKey {

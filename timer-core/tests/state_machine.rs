@@ -94,7 +94,7 @@ impl Machine {
     fn push(&mut self, request: Request, command: Command, expected: Seen) {
         let request =
             request.map(|(id, body)| RequestKey { id: id.to_string(), body: Fingerprint([body; 16]) });
-        self.commands.push(Envelope { principal: String::new(), request, traceparent: None, command });
+        self.commands.push(Envelope { request, ..Envelope::own(command) });
         self.expected.push(expected);
     }
 

@@ -166,8 +166,7 @@ async fn expire(node: &Node, host: &Arc<ShardHost>) {
         return;
     }
     let command = Command::Expire(Expire { timers });
-    let envelope = Envelope { principal: String::new(), request: None, traceparent: None, command };
-    if let Err(e) = host.submit_own(envelope).await {
+    if let Err(e) = host.submit_own(Envelope::own(command)).await {
         tracing::debug!(shard = host.shard, error = %e, "retention comes later");
     }
 }

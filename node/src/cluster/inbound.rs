@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use raft_store::Stores;
+use raft_store::type_config::LeaderId;
 use timer_core::ids::ShardId;
 
 use super::node::{Node, Running};
@@ -127,9 +128,6 @@ impl Inbound for Node {
         async move {
             let Ok(host) = self.host(shard) else { return false };
             let Ok(entry) = proto::entry::decode(&request.entry) else { return false };
-            if host.office().is_none() {
-                return false;
-            }
             let submits = entry.commands.into_iter().map(|envelope| host.submit_own(envelope));
             futures_util::future::join_all(submits).await.iter().all(Result::is_ok)
         }
@@ -160,7 +158,8 @@ impl Node {
         let envelope =
             proto::entry::decode_envelope(&request.envelope).map_err(|e| internal(&e.to_string()))?;
         let wait = Duration::from_millis(request.deadline_ms);
-        match tokio::time::timeout(wait, host.submit(envelope)).await {
+        let leader = LeaderId { term: request.leader_term, node_id: self.node_id };
+        match tokio::time::timeout(wait, host.submit(leader, envelope)).await {
             Ok(result) => result.map_err(|e| failure_out(&e)),
             Err(_) => Err(failure_out(&ProposeError::Unknown("it is not replicated yet".to_owned()))),
         }

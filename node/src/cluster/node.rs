@@ -258,7 +258,8 @@ impl Running {
         if host.office().is_some() {
             return host.submit_own(envelope).await.is_ok();
         }
-        let Some(link) = host.leader().and_then(|leader| self.lanes.lane(leader, Lane::Request)) else {
+        let Some(link) = host.leader().and_then(|leader| self.lanes.lane(leader.node_id, Lane::Request))
+        else {
             return false;
         };
         let entry =

@@ -1,8 +1,11 @@
 //! Finds the leader of a command or read, within the caller's deadline, and says the truth about the outcome.
 //!
 //! The node that took the request does all the asking again: a peer answers for itself or names the leader it
-//! knows, so a request makes at most one hop at a time and can't go round in circles. Asking again is safe
-//! because a command carries its request id, and apply knows a request that it has answered.
+//! knows, so a request makes at most one hop at a time and can't go round in circles.
+//!
+//! Asking again is safe (docs/adr/2026-11-30-commands-that-come-late.md): a command is for one leader in one term, so
+//! that an earlier copy can't take effect after a later one was answered; it carries its request id, by which apply
+//! knows what it has answered; and it says since when it is asked, so that apply knows when it can't know.
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "a newer peer may send frames that this version does not know"
@@ -11,8 +14,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_store::type_config::LeaderId;
 use timer_core::command::{Envelope, Reply};
 use timer_core::ids::TimerKey;
+use timer_core::time::Millis;
 use tokio::time::Instant;
 
 use super::node::Running;
@@ -37,7 +42,7 @@ const RETRY_AFTER_FULL: Duration = Duration::from_millis(500);
 enum Try<T> {
     Done(T),
     /// Nothing was done; who is said to lead.
-    NotLeader(Option<u64>),
+    NotLeader(Option<LeaderId>),
     /// It may have been done.
     Unknown(String),
     /// Nothing was done and asking again at once would not help.
@@ -50,7 +55,9 @@ struct Search<'a> {
     host: &'a Arc<ShardHost>,
     began: Instant,
     deadline: Instant,
-    hint: Option<u64>,
+    hint: Option<LeaderId>,
+    /// The shard's time before the first try: nothing of it was applied earlier.
+    since: Millis,
     maybe_applied: bool,
     reason: String,
 }
@@ -63,7 +70,7 @@ impl Running {
     pub async fn submit(
         &self,
         key: &TimerKey,
-        envelope: &Envelope,
+        envelope: &mut Envelope,
         wait: Duration,
     ) -> Result<Reply, BackendError> {
         let mut search = Search::new(self, self.host_of(key), wait);
@@ -99,6 +106,7 @@ impl<'a> Search<'a> {
             began,
             deadline: began + wait,
             hint: None,
+            since: host.reader().last_time(),
             maybe_applied: false,
             reason: "no leader is known".to_owned(),
         }
@@ -109,22 +117,25 @@ impl<'a> Search<'a> {
     }
 
     /// The peer to ask, if the leader is one.
-    fn remote(&self) -> Option<u64> {
+    fn remote(&self) -> Option<LeaderId> {
         let known = self.hint.or_else(|| self.host.leader());
-        known.filter(|node| *node != self.running.node_id)
+        known.filter(|leader| leader.node_id != self.running.node_id)
     }
 
-    async fn try_submit(&mut self, envelope: &Envelope) -> Try<Reply> {
-        if self.host.office().is_some() {
-            let tried = tokio::time::timeout_at(self.deadline, self.host.submit(envelope.clone())).await;
+    async fn try_submit(&mut self, envelope: &mut Envelope) -> Try<Reply> {
+        envelope.asked_since = self.maybe_applied.then_some(self.since);
+        if let Some(office) = self.host.office() {
+            let submitted = self.host.submit(office.leader, envelope.clone());
+            let tried = tokio::time::timeout_at(self.deadline, submitted).await;
             return tried.map_or_else(|_| Try::Unknown("it is not replicated yet".to_owned()), from_local);
         }
-        let Some(node) = self.remote() else { return Try::NotLeader(None) };
+        let Some(leader) = self.remote() else { return Try::NotLeader(None) };
         let request = SubmitRequest {
             envelope: proto::entry::encode_envelope(envelope),
             deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
+            leader_term: leader.term,
         };
-        match self.ask(node, Body::Submit(request)).await {
+        match self.ask(leader.node_id, Body::Submit(request)).await {
             Ok(Body::SubmitReply(reply)) => match reply.result {
                 Some(submit_reply::Result::Reply(reply)) => match reply_codec::reply_in(&reply) {
                     Ok(reply) => Try::Done(reply),
@@ -143,13 +154,13 @@ impl<'a> Search<'a> {
             let tried = tokio::time::timeout_at(self.deadline, self.host.get(key)).await;
             return tried.map_or(Try::NotLeader(None), from_local);
         }
-        let Some(node) = self.remote() else { return Try::NotLeader(None) };
+        let Some(leader) = self.remote() else { return Try::NotLeader(None) };
         let request = ReadRequest {
             group: key.group.clone(),
             timer_id: key.id.clone(),
             deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
         };
-        match self.ask(node, Body::Read(request)).await {
+        match self.ask(leader.node_id, Body::Read(request)).await {
             Ok(Body::ReadReply(reply)) => match reply.result {
                 Some(read_reply::Result::Found(found)) => match reply_codec::found_in(&found) {
                     Ok(found) => Try::Done(found),
@@ -251,7 +262,7 @@ fn from_link<T>(e: LinkError) -> Try<T> {
 
 fn from_remote<T>(failure: &Failure) -> Try<T> {
     match failure.kind() {
-        Kind::NotLeader => Try::NotLeader((failure.leader != 0).then_some(failure.leader)),
+        Kind::NotLeader => Try::NotLeader(leader_in(failure)),
         Kind::Overloaded => Try::Failed(overloaded(failure.reason.clone())),
         Kind::DiskFull => Try::Failed(BackendError::DiskFull),
         _ if failure.outcome_unknown => Try::Unknown(failure.reason.clone()),
@@ -259,15 +270,26 @@ fn from_remote<T>(failure: &Failure) -> Try<T> {
     }
 }
 
+/// Who leads, as a peer says.
+fn leader_in(failure: &Failure) -> Option<LeaderId> {
+    (failure.leader != 0).then_some(LeaderId { term: failure.leader_term, node_id: failure.leader })
+}
+
 /// A local failure for the wire.
 #[must_use]
 pub fn failure_out(e: &ProposeError) -> Failure {
     let (kind, leader, unknown) = match e {
-        ProposeError::NotLeader(hint) => (Kind::NotLeader, hint.unwrap_or(0), false),
-        ProposeError::Overloaded => (Kind::Overloaded, 0, false),
-        ProposeError::Unknown(_) => (Kind::Unavailable, 0, true),
-        ProposeError::DiskFull => (Kind::DiskFull, 0, false),
-        ProposeError::Untrusted(_) => (Kind::NotLeader, 0, false),
+        ProposeError::NotLeader(hint) => (Kind::NotLeader, *hint, false),
+        ProposeError::Overloaded => (Kind::Overloaded, None, false),
+        ProposeError::Unknown(_) => (Kind::Unavailable, None, true),
+        ProposeError::DiskFull => (Kind::DiskFull, None, false),
+        ProposeError::Untrusted(_) => (Kind::NotLeader, None, false),
     };
-    Failure { kind: kind.into(), outcome_unknown: unknown, reason: e.to_string(), leader }
+    Failure {
+        kind: kind.into(),
+        outcome_unknown: unknown,
+        reason: e.to_string(),
+        leader: leader.map_or(0, |leader| leader.node_id),
+        leader_term: leader.map_or(0, |leader| leader.term),
+    }
 }

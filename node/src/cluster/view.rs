@@ -81,13 +81,9 @@ impl Backend for Node {
             let Some(key) = key_of(&command).cloned() else {
                 return Err(BackendError::Internal("not a client's command".to_owned()));
             };
-            let envelope = Envelope {
-                principal: context.principal,
-                request: context.request,
-                traceparent: context.traceparent,
-                command,
-            };
-            let answer = running.submit(&key, &envelope, context.deadline).await;
+            let RequestContext { principal, request, traceparent, deadline, .. } = context;
+            let mut envelope = Envelope { principal, request, traceparent, ..Envelope::own(command) };
+            let answer = running.submit(&key, &mut envelope, deadline).await;
             self.metrics.command_answered(&envelope.command, &answer);
             answer
         }

@@ -19,6 +19,10 @@ use super::input::sent;
 use super::limits::FAULTS_MAX;
 use super::output;
 
+/// What a client is told to wait before it repeats a request whose effect nobody knows any more: the leader that
+/// could not tell is there, so no longer than the header can say.
+const FORGOTTEN_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldFault {
@@ -225,6 +229,14 @@ pub fn of_refusal(refusal: &Refusal, shard: u16) -> Problem {
             Code::IdempotencyKeyReused,
             "this Idempotency-Key came before with another request for this timer",
         ),
+        Refusal::Forgotten => Problem {
+            retry_after: Some(FORGOTTEN_RETRY_AFTER),
+            ..Problem::new(
+                Code::ShardUnavailable,
+                "the leader changed while the request was under way, and what it did, if anything, is not kept any more",
+            )
+        }
+        .with_outcome(Applied::Unknown),
         Refusal::Invalid { field, message } => {
             let mut faults = Faults::default();
             faults.add(field, sent::whole_fault(field, message));

@@ -16,3 +16,4 @@ pub mod reply_codec;
 pub mod server;
 pub mod snapshot_receiver;
 pub mod snapshot_sender;
+pub mod turns;

@@ -30,6 +30,7 @@ mod refusal {
     pub const ATTEMPT_IN_FLIGHT: u32 = 6;
     pub const REQUEST_KEY_REUSED: u32 = 7;
     pub const INVALID: u32 = 8;
+    pub const FORGOTTEN: u32 = 9;
 }
 
 fn in_flight_out(in_flight: InFlight) -> wire::InFlight {
@@ -118,6 +119,7 @@ fn refused_out(refused: &Refusal) -> wire::Refused {
         Refusal::RequestKeyReused => {
             wire::Refused { kind: refusal::REQUEST_KEY_REUSED, ..Default::default() }
         }
+        Refusal::Forgotten => wire::Refused { kind: refusal::FORGOTTEN, ..Default::default() },
         Refusal::Invalid { field, message } => wire::Refused {
             kind: refusal::INVALID,
             field: field.clone(),
@@ -139,6 +141,7 @@ fn refused_in(refused: &wire::Refused) -> Result<Refusal, ReplyError> {
         }
         refusal::ATTEMPT_IN_FLIGHT => Refusal::AttemptInFlight(in_flight_in(refused.in_flight.as_ref())?),
         refusal::REQUEST_KEY_REUSED => Refusal::RequestKeyReused,
+        refusal::FORGOTTEN => Refusal::Forgotten,
         refusal::INVALID => Refusal::Invalid { field: refused.field.clone(), message: refused.text.clone() },
         _ => return Err(ReplyError::Part("refusal")),
     })

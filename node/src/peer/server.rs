@@ -18,6 +18,7 @@ use super::frame::{
     ReadRequest, Refusal, SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest, TransferReply,
     TransferRequest, VoteReply, VoteRequest, refusal, reply,
 };
+use super::turns::{Turn, Turns};
 use crate::shard::raft::Raft;
 
 /// Replies that wait to be sent on a lane.
@@ -76,13 +77,14 @@ pub trait SnapshotSink: Send {
 #[derive(Clone)]
 pub struct PeerService {
     inbound: Arc<dyn Inbound>,
+    turns: Arc<Turns>,
 }
 
 impl PeerService {
     /// A service on `inbound`.
     #[must_use]
     pub fn new(inbound: Arc<dyn Inbound>) -> Self {
-        Self { inbound }
+        Self { inbound, turns: Arc::default() }
     }
 }
 
@@ -102,7 +104,7 @@ impl Peer for PeerService {
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let frames = request.into_inner();
         let (out, replies) = mpsc::channel(REPLY_QUEUE_MAX);
-        let lane = ServedLane { inbound: self.inbound.clone(), out };
+        let lane = ServedLane { inbound: self.inbound.clone(), turns: self.turns.clone(), out };
         // The lane's task ends with the stream: when the peer closes it, or when the server shuts down and
         // drops the connection. It is held by the reply stream, so nothing outlives the connection.
         let mut task = JoinSet::new();
@@ -118,20 +120,27 @@ impl Peer for PeerService {
 /// One lane from one peer.
 struct ServedLane {
     inbound: Arc<dyn Inbound>,
+    turns: Arc<Turns>,
     out: mpsc::Sender<Result<Frame, Status>>,
 }
 
 impl ServedLane {
     async fn serve(self, mut frames: Streaming<Frame>) {
-        if !self.greet(&mut frames).await {
-            return;
+        let Some(turn) = self.greet(&mut frames).await else { return };
+        tokio::select! {
+            () = turn.superseded() => {}
+            () = self.serve_frames(&mut frames, &turn) => {}
         }
+    }
+
+    /// Serves frames until the stream ends; `turn` is held by all that works on them.
+    async fn serve_frames(&self, frames: &mut Streaming<Frame>, turn: &Turn) {
         let mut appenders: HashMap<u32, mpsc::Sender<Frame>> = HashMap::new();
         let mut snapshots: HashMap<u64, Box<dyn SnapshotSink>> = HashMap::new();
         let mut tasks = JoinSet::new();
         while let Ok(Some(frame)) = frames.message().await {
             match frame.body {
-                Some(Body::Append(_)) => self.append(frame, &mut appenders, &mut tasks).await,
+                Some(Body::Append(_)) => self.append(frame, &mut appenders, &mut tasks, turn).await,
                 Some(Body::SnapshotBegin(_) | Body::SnapshotChunk(_) | Body::SnapshotFinish(_)) => {
                     self.snapshot(frame, &mut snapshots).await;
                 }
@@ -140,21 +149,27 @@ impl ServedLane {
                     if tasks.len() >= SERVED_AT_ONCE_MAX {
                         tasks.join_next().await;
                     }
-                    tasks.spawn(answer(self.inbound.clone(), self.out.clone(), frame));
+                    let (inbound, out, turn) = (self.inbound.clone(), self.out.clone(), turn.clone());
+                    tasks.spawn(async move {
+                        answer(inbound, out, frame).await;
+                        drop(turn);
+                    });
                 }
             }
         }
     }
 
-    async fn greet(&self, frames: &mut Streaming<Frame>) -> bool {
+    /// Answers the peer's first frame, and gives the turn if it is welcome.
+    async fn greet(&self, frames: &mut Streaming<Frame>) -> Option<Turn> {
         let Ok(Some(Frame { body: Some(Body::Hello(theirs)), .. })) = frames.message().await else {
-            return false;
+            return None;
         };
-        let (body, welcome) = match self.inbound.hello(&theirs) {
-            Ok(ours) => (Body::Hello(ours), true),
-            Err(refused) => (Body::Refusal(refused), false),
+        let (body, turn) = match self.inbound.hello(&theirs) {
+            Ok(ours) => (Body::Hello(ours), Some(self.turns.take(theirs.node_id, theirs.lane).await?)),
+            Err(refused) => (Body::Refusal(refused), None),
         };
-        self.out.send(Ok(reply(0, 0, body))).await.is_ok() && welcome
+        self.out.send(Ok(reply(0, 0, body))).await.ok()?;
+        turn
     }
 
     /// Hands an append to its shard's task, which keeps the order.
@@ -163,10 +178,15 @@ impl ServedLane {
         frame: Frame,
         appenders: &mut HashMap<u32, mpsc::Sender<Frame>>,
         tasks: &mut JoinSet<()>,
+        turn: &Turn,
     ) {
         let appender = appenders.entry(frame.shard).or_insert_with(|| {
             let (tx, rx) = mpsc::channel(APPEND_QUEUE_MAX);
-            tasks.spawn(append_loop(self.inbound.clone(), frame.shard, rx, self.out.clone()));
+            let (inbound, out, turn) = (self.inbound.clone(), self.out.clone(), turn.clone());
+            tasks.spawn(async move {
+                append_loop(inbound, frame.shard, rx, out).await;
+                drop(turn);
+            });
             tx
         });
         let _ = appender.send(frame).await;

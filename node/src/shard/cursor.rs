@@ -72,18 +72,13 @@ impl CursorKeeper {
             return;
         }
         let command = AdvanceCursor { session: dispatcher.office.session, to };
-        let envelope = Envelope {
-            principal: String::new(),
-            request: None,
-            traceparent: None,
-            command: Command::AdvanceCursor(command),
-        };
+        let envelope = Envelope::own(Command::AdvanceCursor(command));
         self.settled = settled;
         self.last = to;
         let this = dispatcher.clone();
         dispatcher.context.attempts.spawn(async move {
             // If it fails, the next one says more anyway.
-            if this.proposer.propose(envelope, None).await.is_ok() {
+            if this.proposer.propose(this.office.leader, envelope, None).await.is_ok() {
                 look_again_if_held(&this, to);
             }
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use openraft::storage::{IOFlushed, RaftLogStorage, RaftStateMachine};
 use raft_store::engine::memory::MemoryDisk;
-use raft_store::type_config::{Entry, Payload, log_id};
+use raft_store::type_config::{Entry, LeaderId, Payload, log_id};
 use raft_store::{EntryData, StoreOptions, Stores};
 use timer_core::command::{Entry as Commands, Fence, OpenSession, Precondition, Put, PutMode};
 use timer_core::definition::{Callback, Definition, LatePolicy, Payload as Body, RetryPolicy};
@@ -40,7 +40,7 @@ fn put() -> Command {
 }
 
 fn entry(index: u64, command: Command) -> Entry {
-    let envelope = Envelope { principal: String::new(), request: None, traceparent: None, command };
+    let envelope = Envelope::own(command);
     let bytes = proto::entry::encode(&Commands { proposed_at: NOW, commands: vec![envelope] });
     Entry { log_id: log_id(1, 1, index), payload: Payload::Normal(EntryData(bytes)) }
 }
@@ -59,7 +59,7 @@ async fn forgetful() -> Dispatcher {
     let context = context(1);
     let state = shard.reader.shard_state();
     let session = state.session.unwrap().number;
-    let office = Office::new(session, 1, NOW, state.cursor, &[]);
+    let office = Office::new(session, LeaderId { term: 1, node_id: 1 }, NOW, state.cursor, &[]);
     assert!(office.begin_load(NOW + context.look_ahead.span, &context.look_ahead).is_some());
     office.end_load(Vec::new(), None);
     of_office(context, shard.reader, office)
@@ -87,7 +87,13 @@ async fn nothing_is_read_again_where_the_cursor_moved_or_another_session_is_in_o
     let dispatcher = forgetful().await;
     let cursor = dispatcher.reader.shard_state().cursor;
     look_again_if_held(&dispatcher, cursor);
-    let stranger = Arc::new(Office::new(dispatcher.office.session + 1, 2, NOW, cursor, &[]));
+    let stranger = Arc::new(Office::new(
+        dispatcher.office.session + 1,
+        LeaderId { term: 2, node_id: 1 },
+        NOW,
+        cursor,
+        &[],
+    ));
     let other = Dispatcher { office: stranger, ..dispatcher.clone() };
     look_again_if_held(&other, DUE + Span(1));
     assert!(!held(&dispatcher));

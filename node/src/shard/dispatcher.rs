@@ -319,16 +319,11 @@ impl Dispatcher {
 
     /// Replicates an outcome; after the office has ended, through the leader that came after.
     async fn replicate(&self, outcome: Outcome) {
-        let envelope = Envelope {
-            principal: String::new(),
-            request: None,
-            traceparent: None,
-            command: Command::Outcome(Box::new(outcome)),
-        };
+        let envelope = Envelope::own(Command::Outcome(Box::new(outcome)));
         let mut forwards = 0;
         loop {
             if !self.ended.is_cancelled() {
-                match self.proposer.propose(envelope.clone(), None).await {
+                match self.proposer.propose(self.office.leader, envelope.clone(), None).await {
                     Ok(_) => return,
                     Err(ProposeError::Overloaded | ProposeError::Untrusted(_) | ProposeError::DiskFull) => {}
                     Err(ProposeError::NotLeader(_) | ProposeError::Unknown(_)) => {}

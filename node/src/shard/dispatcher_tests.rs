@@ -3,6 +3,7 @@
 
 use parking_lot::RwLock;
 use raft_store::engine::memory::MemoryDisk;
+use raft_store::type_config::LeaderId;
 use raft_store::{StoreOptions, Stores};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
 
@@ -60,7 +61,7 @@ pub(in crate::shard) fn of_office(
 
 /// A shard's dispatcher with so many timers that are due.
 fn dispatcher(context: &DispatchContext, stores: &Stores, shard: u16, due: u64) -> Dispatcher {
-    let office = Office::new(1, 1, NOW, Millis(0), &[]);
+    let office = Office::new(1, LeaderId { term: 1, node_id: 1 }, NOW, Millis(0), &[]);
     let bounds = &context.look_ahead;
     assert!(office.begin_load(NOW + bounds.span, bounds).is_some());
     let timers = (0..due).map(|n| Due {

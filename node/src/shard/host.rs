@@ -11,8 +11,10 @@ use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::{Mutex, RwLock};
 use raft_store::Stores;
 use raft_store::state_machine::StateReader;
+use raft_store::type_config::LeaderId;
 use timer_core::command::{Command, Envelope, Fence, Reply};
 use timer_core::ids::{ShardId, TimerKey};
+use timer_core::mutant::Mutant;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -236,8 +238,15 @@ impl ShardHost {
 
     /// Who leads, as far as this replica knows.
     #[must_use]
-    pub fn leader(&self) -> Option<u64> {
-        self.raft().and_then(|raft| raft.metrics().borrow_watched().current_leader)
+    pub fn leader(&self) -> Option<LeaderId> {
+        let metrics = self.raft()?.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.current_leader.map(|_| metrics.vote.leader_id)
+    }
+
+    /// What a node that asks for the leader is told by one that is not in office.
+    fn not_leader(&self) -> ProposeError {
+        ProposeError::NotLeader(self.leader().filter(|leader| leader.node_id != self.node))
     }
 
     /// Whether a quorum has answered this leader within its lease. A leader that has lost its quorum stays
@@ -251,14 +260,18 @@ impl ShardHost {
         acknowledged.is_some_and(|at| at.elapsed() < self.timing.election_max)
     }
 
-    /// Replicates a client's command. This node must be in office.
+    /// Replicates a client's command that is for `leader`, who has to be this node in its present office: what was
+    /// sent to it in an earlier one comes too late, since whoever sent it may have had an answer from another leader.
     ///
     /// # Errors
     /// See [`ProposeError`].
-    pub async fn submit(&self, mut envelope: Envelope) -> Result<Reply, ProposeError> {
+    pub async fn submit(&self, leader: LeaderId, mut envelope: Envelope) -> Result<Reply, ProposeError> {
         let Some(office) = self.office().filter(|office| !office.is_closed()) else {
-            return Err(ProposeError::NotLeader(self.leader().filter(|leader| *leader != self.node)));
+            return Err(self.not_leader());
         };
+        if office.leader != leader && !Mutant::LateCommandTaken.is_on() {
+            return Err(ProposeError::NotLeader(Some(office.leader)));
+        }
         if !self.has_quorum() {
             return Err(ProposeError::NotLeader(None));
         }
@@ -270,15 +283,17 @@ impl ShardHost {
             *slot = guard.fence;
             guard
         });
-        self.proposer.propose(envelope, guard).await
+        self.proposer.propose(office.leader, envelope, guard).await
     }
 
-    /// Replicates an outcome that another node's office had under way.
+    /// Replicates what the cluster itself proposes, such as an outcome that another node's office had under way. This
+    /// node must be in office.
     ///
     /// # Errors
     /// See [`ProposeError`].
     pub async fn submit_own(&self, envelope: Envelope) -> Result<Reply, ProposeError> {
-        self.proposer.propose(envelope, None::<FenceGuard>).await
+        let Some(office) = self.office() else { return Err(self.not_leader()) };
+        self.proposer.propose(office.leader, envelope, None::<FenceGuard>).await
     }
 
     /// Reads a timer, linearizably. This node must be in office.
@@ -286,9 +301,7 @@ impl ShardHost {
     /// # Errors
     /// See [`ProposeError`]; a store that can't be read is `Unknown`.
     pub async fn get(&self, key: &TimerKey) -> Result<Option<TimerView>, ProposeError> {
-        let Some(office) = self.office() else {
-            return Err(ProposeError::NotLeader(self.leader().filter(|leader| *leader != self.node)));
-        };
+        let Some(office) = self.office() else { return Err(self.not_leader()) };
         self.barrier.wait().await?;
         let timer = self.reader.timer(key).map_err(|e| ProposeError::Unknown(e.to_string()))?;
         Ok(timer.map(|timer| TimerView { attempt_in_flight: office.in_flight(key, timer.generation), timer }))

@@ -12,6 +12,7 @@ use openraft::{Instant as _, ServerState};
 use parking_lot::Mutex;
 use raft_store::TypeConfig;
 use raft_store::state_machine::StateReader;
+use raft_store::type_config::LeaderId;
 use timer_core::command::{Command, Envelope, HandOver, OpenSession, Reply};
 use timer_core::ids::NodeId;
 use timer_core::mutant::Mutant;
@@ -64,8 +65,8 @@ pub struct Leadership {
 }
 
 /// Whether `metrics` show that this node leads, and in which term.
-fn leads(metrics: &RaftServerMetrics<TypeConfig>) -> Option<u64> {
-    (metrics.state == ServerState::Leader).then_some(metrics.vote.leader_id.term)
+fn leads(metrics: &RaftServerMetrics<TypeConfig>) -> Option<LeaderId> {
+    (metrics.state == ServerState::Leader).then_some(metrics.vote.leader_id)
 }
 
 impl Leadership {
@@ -74,21 +75,21 @@ impl Leadership {
         // Not `metrics()`, which changes several times with each entry. The channel closes when Raft ends.
         let mut metrics = raft.server_metrics();
         let mut leaving = self.leaving.subscribe();
-        let mut term_in_office = None;
+        let mut in_office = None;
         loop {
-            let term = leads(&metrics.borrow_watched());
-            let wanted = term.filter(|_| !*leaving.borrow_and_update());
-            if term_in_office.is_some() && (term_in_office != wanted || self.ahead_ms().is_some()) {
+            let leader = leads(&metrics.borrow_watched());
+            let wanted = leader.filter(|_| !*leaving.borrow_and_update());
+            if in_office.is_some() && (in_office != wanted || self.ahead_ms().is_some()) {
                 self.leave_office();
-                term_in_office = None;
+                in_office = None;
             }
-            if let Some(term) = wanted
-                && term_in_office.is_none()
-                && self.take_office(&raft, term).await
+            if let Some(leader) = wanted
+                && in_office.is_none()
+                && self.take_office(&raft, leader).await
             {
-                term_in_office = Some(term);
+                in_office = Some(leader);
             }
-            let retry = wanted.is_some() && term_in_office.is_none();
+            let retry = wanted.is_some() && in_office.is_none();
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = metrics.changed() => if changed.is_err() { break },
@@ -106,7 +107,7 @@ impl Leadership {
     }
 
     /// Opens a session and starts its dispatcher; `false` if it is to be tried again.
-    async fn take_office(&self, raft: &Raft, term: u64) -> bool {
+    async fn take_office(&self, raft: &Raft, leader: LeaderId) -> bool {
         if let Some(ms) = self.ahead_ms() {
             tracing::error!(
                 shard = self.shard,
@@ -117,10 +118,10 @@ impl Leadership {
             return false;
         }
         let notices = self.feed.subscribe();
-        let session = match self.open_session().await {
+        let session = match self.open_session(leader).await {
             Ok(session) => session,
             Err(e) => {
-                tracing::debug!(shard = self.shard, term, error = %e, "no session yet");
+                tracing::debug!(shard = self.shard, term = leader.term, error = %e, "no session yet");
                 return false;
             }
         };
@@ -130,7 +131,7 @@ impl Leadership {
             Some(Predecessor::Lost | Predecessor::None) | None => Vec::new(),
         };
         let now = self.context.clock.now();
-        let office = Arc::new(Office::new(session, term, now, state.cursor, &awaited));
+        let office = Arc::new(Office::new(session, leader, now, state.cursor, &awaited));
         let ended = CancellationToken::new();
         let dispatcher = Dispatcher {
             office: office.clone(),
@@ -143,15 +144,21 @@ impl Leadership {
         };
         *self.present.lock() = Some(ended);
         self.context.attempts.spawn(dispatcher.run(notices));
-        tracing::info!(shard = self.shard, term, session, awaited = awaited.len(), "took office");
+        tracing::info!(
+            shard = self.shard,
+            term = leader.term,
+            session,
+            awaited = awaited.len(),
+            "took office"
+        );
         self.context.metrics.office_taken();
         self.office.send_replace(Some(office));
         true
     }
 
-    async fn open_session(&self) -> Result<u64, ProposeError> {
+    async fn open_session(&self, leader: LeaderId) -> Result<u64, ProposeError> {
         let command = Command::OpenSession(OpenSession { node: NodeId(self.node) });
-        match self.proposer.propose(own(command), None).await? {
+        match self.proposer.propose(leader, Envelope::own(command), None).await? {
             Reply::SessionOpened(number) => Ok(number),
             other @ (Reply::Done(_) | Reply::Refused(_) | Reply::Outcome(_) | Reply::Ack) => {
                 Err(ProposeError::Unknown(format!("unexpected reply {other:?}")))
@@ -197,8 +204,8 @@ impl Leadership {
         let command = Command::HandOver(HandOver { session: office.session, attempts });
         // Without a quorum it is never committed, and a node that is to stop must stop. If it is committed
         // later it is still true: this office starts nothing more.
-        let proposed =
-            tokio::time::timeout(TRANSFER_TIMEOUT, self.proposer.propose(own(command), None)).await;
+        let proposed = self.proposer.propose(office.leader, Envelope::own(command), None);
+        let proposed = tokio::time::timeout(TRANSFER_TIMEOUT, proposed).await;
         self.leaving.send_replace(true);
         let Some(target) = target.filter(|_| matches!(proposed, Ok(Ok(_)))) else { return false };
         tracing::info!(shard = self.shard, to = target, under_way = number, "handing over");
@@ -207,10 +214,6 @@ impl Leadership {
         }
         wait_for_other_leader(raft, self.node).await
     }
-}
-
-fn own(command: Command) -> Envelope {
-    Envelope { principal: String::new(), request: None, traceparent: None, command }
 }
 
 async fn wait_for_other_leader(raft: &Raft, node: u64) -> bool {

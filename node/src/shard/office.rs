@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use raft_store::type_config::LeaderId;
 use timer_core::command::{Fence, Notice};
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::limits::{CALLBACK_TIMEOUT_MAX, CLOCK_OFFSET_MAX};
@@ -43,8 +44,8 @@ pub enum Admission {
 pub struct Office {
     /// The session's number.
     pub session: u64,
-    /// The Raft term it belongs to.
-    pub term: u64,
+    /// This node, in the Raft term that the office belongs to.
+    pub leader: LeaderId,
     desk: Mutex<Desk>,
     /// Wakes the dispatcher.
     pub wake: Notify,
@@ -66,7 +67,7 @@ pub struct OfficeSizes {
 impl Office {
     /// An office at `now`, whose frontier is the cursor. `awaited`: what the predecessor handed over.
     #[must_use]
-    pub fn new(session: u64, term: u64, now: Millis, cursor: Millis, awaited: &[OpenAttempt]) -> Self {
+    pub fn new(session: u64, leader: LeaderId, now: Millis, cursor: Millis, awaited: &[OpenAttempt]) -> Self {
         let mut waits: HashMap<TimerKey, Vec<UnderWay>> = HashMap::new();
         for open in awaited {
             let under_way =
@@ -87,7 +88,7 @@ impl Office {
             stopped: false,
             settled: 0,
         };
-        Self { session, term, desk: Mutex::new(desk), wake: Notify::new() }
+        Self { session, leader, desk: Mutex::new(desk), wake: Notify::new() }
     }
 
     /// Fences `key` until the guard is dropped, and says what was under way at that moment.

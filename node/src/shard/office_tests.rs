@@ -3,6 +3,7 @@
 use super::*;
 
 const NOW: Millis = Millis(1_000_000);
+const LEADER: LeaderId = LeaderId { term: 1, node_id: 1 };
 
 fn due(position: u64) -> Due {
     let position = Millis(NOW.0 + position);
@@ -11,7 +12,7 @@ fn due(position: u64) -> Due {
 
 /// An office at `NOW` that has read ahead and in which `due` is ready.
 fn office(due: &Due, awaited: &[OpenAttempt]) -> Office {
-    let office = Office::new(3, 1, NOW, Millis(0), awaited);
+    let office = Office::new(3, LEADER, NOW, Millis(0), awaited);
     let bounds = LookAhead { span: Span(60_000), timers_max: 10, bytes_max: 1 << 20 };
     assert!(office.begin_load(NOW + Span(60_000), &bounds).is_some());
     office.end_load(vec![due.clone()], None);

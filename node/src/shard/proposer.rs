@@ -3,13 +3,18 @@
 //! One entry of a shard is under way at a time: what an entry costs three nodes is ten times what a command in
 //! it costs, so that fewer and larger ones are faster even where they wait for each other
 //! (docs/performance.md). Bounded in count and bytes; when it is full the answer is "overloaded" at once, never an election.
+//!
+//! A command is for one leader, and Raft's core refuses it if another leads by then, be it this node in a later term:
+//! who asked has turned to the next leader and must not be overtaken by what it sent to the one before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use openraft::errors::{ClientWriteError, RaftError};
+use openraft::errors::ClientWriteError;
+use openraft::impls::OneshotResponder;
 use parking_lot::RwLock;
+use raft_store::type_config::LeaderId;
 use raft_store::{EntryData, EntryReply};
 use timer_core::command::{Entry, Envelope, Reply};
 use timer_core::limits::{COMMANDS_PER_ENTRY_MAX, ENTRY_BYTES_MAX};
@@ -26,7 +31,7 @@ use crate::environment::Clock;
 pub enum ProposeError {
     /// This node does not lead the shard: nothing was done. The leader, if it is known.
     #[error("not the leader")]
-    NotLeader(Option<u64>),
+    NotLeader(Option<LeaderId>),
     /// The queue is full: nothing was done.
     #[error("too many commands wait")]
     Overloaded,
@@ -56,6 +61,7 @@ pub struct QueueBounds {
 pub type StampCheck = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 struct Proposal {
+    leader: LeaderId,
     envelope: Envelope,
     bytes: usize,
     reply: oneshot::Sender<Result<Reply, ProposeError>>,
@@ -109,12 +115,14 @@ pub fn proposer(
 }
 
 impl Proposer {
-    /// Replicates a command and waits until it is applied here. Dropping the future does not take it back.
+    /// Replicates a command while `leader`, which is this node in one of its terms, leads, and waits until it is
+    /// applied here. Dropping the future does not take it back.
     ///
     /// # Errors
     /// See [`ProposeError`].
     pub async fn propose(
         &self,
+        leader: LeaderId,
         envelope: Envelope,
         fence: Option<FenceGuard>,
     ) -> Result<Reply, ProposeError> {
@@ -123,7 +131,7 @@ impl Proposer {
         let permit =
             self.bytes.clone().try_acquire_many_owned(wanted).map_err(|_| ProposeError::Overloaded)?;
         let (reply, answer) = oneshot::channel();
-        let proposal = Proposal { envelope, bytes, reply, fence, _permit: permit };
+        let proposal = Proposal { leader, envelope, bytes, reply, fence, _permit: permit };
         self.queue.try_send(proposal).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => ProposeError::NotLeader(None),
@@ -145,11 +153,11 @@ impl Proposer {
     }
 }
 
-/// The commands of one entry.
+/// The commands of one entry, all for one leader.
 struct Batch {
     proposals: Vec<Proposal>,
     bytes: usize,
-    /// What did not fit any more: the first of the next entry.
+    /// What did not fit any more, or is for another leader: the first of the next entry.
     left_over: Option<Proposal>,
 }
 
@@ -162,9 +170,13 @@ impl Batch {
         self.left_over.is_none() && self.proposals.len() < COMMANDS_PER_ENTRY_MAX as usize
     }
 
+    fn leader(&self) -> LeaderId {
+        self.proposals[0].leader
+    }
+
     fn push(&mut self, next: Proposal) {
         self.bytes += next.bytes;
-        if self.bytes > ENTRY_BYTES_MAX {
+        if self.bytes > ENTRY_BYTES_MAX || next.leader != self.leader() {
             self.left_over = Some(next);
         } else {
             self.proposals.push(next);
@@ -180,9 +192,9 @@ impl ProposerLoop {
         let mut left_over = None;
         let mut expected = 0;
         while let Some(batch) = self.next_batch(left_over.take(), expected, &stop).await {
+            let (leader, commands) = (batch.leader(), batch.proposals.len());
             left_over = batch.left_over;
-            let commands = batch.proposals.len();
-            self.send(batch.proposals).await;
+            self.send(leader, batch.proposals).await;
             // Who was answered is likely to ask again, beside those who wait already.
             expected = commands + self.queue.len() + usize::from(left_over.is_some());
         }
@@ -224,7 +236,7 @@ impl ProposerLoop {
     }
 
     /// Proposes one entry and answers everybody in it.
-    async fn send(&self, batch: Vec<Proposal>) {
+    async fn send(&self, leader: LeaderId, batch: Vec<Proposal>) {
         let mut answers: Answers = Vec::with_capacity(batch.len());
         let mut commands = Vec::with_capacity(batch.len());
         let mut permits = Vec::with_capacity(batch.len());
@@ -240,16 +252,24 @@ impl ProposerLoop {
         let outcome = match (checked, raft) {
             (Err(reason), _) => Err(ProposeError::Untrusted(reason)),
             (Ok(()), None) => Err(ProposeError::NotLeader(None)),
-            (Ok(()), Some(raft)) => write(&raft, &entry, &self.applied_index).await,
+            (Ok(()), Some(raft)) => write(&raft, leader, &entry, &self.applied_index).await,
         };
         distribute(outcome, answers);
         drop(permits);
     }
 }
 
-async fn write(raft: &Raft, entry: &Entry, applied_index: &AtomicU64) -> Result<Vec<Reply>, ProposeError> {
+async fn write(
+    raft: &Raft,
+    leader: LeaderId,
+    entry: &Entry,
+    applied_index: &AtomicU64,
+) -> Result<Vec<Reply>, ProposeError> {
     let data = EntryData(proto::entry::encode(entry));
-    match raft.client_write(data).await {
+    let (responder, answer) = OneshotResponder::new_pair();
+    let sent = raft.write(data).with_leader(leader).responder(responder).await;
+    sent.map_err(|fatal| ProposeError::Unknown(fatal.to_string()))?;
+    match answer.await.map_err(|_| ProposeError::Unknown("Raft ended".into()))? {
         Ok(written) => {
             applied_index.fetch_max(written.log_id.index, Ordering::AcqRel);
             match written.data {
@@ -257,11 +277,10 @@ async fn write(raft: &Raft, entry: &Entry, applied_index: &AtomicU64) -> Result<
                 EntryReply::None => Err(ProposeError::Unknown("no reply from the state machine".into())),
             }
         }
-        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-            Err(ProposeError::NotLeader(to.leader_id))
-        }
+        // It names who leads, but not in which term.
+        Err(ClientWriteError::ForwardToLeader(_)) => Err(ProposeError::NotLeader(None)),
         // It can be read as "ask the leader", but the entry may be committed by the next one.
-        Err(RaftError::APIError(ClientWriteError::LogEntryDiscarded(_))) => {
+        Err(ClientWriteError::LogEntryDiscarded(_)) => {
             Err(ProposeError::Unknown("the leader changed".into()))
         }
         Err(e) => Err(ProposeError::Unknown(e.to_string())),

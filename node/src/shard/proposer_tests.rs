@@ -25,18 +25,19 @@ fn running(linger: Duration) -> (Proposer, mpsc::UnboundedReceiver<usize>, Cance
 }
 
 fn command(bytes: usize) -> Envelope {
-    Envelope {
-        principal: "x".repeat(bytes),
-        request: None,
-        traceparent: None,
-        command: Command::AdvanceCursor(AdvanceCursor { session: 1, to: Millis(1) }),
-    }
+    let command = Command::AdvanceCursor(AdvanceCursor { session: 1, to: Millis(1) });
+    Envelope { principal: "x".repeat(bytes), ..Envelope::own(command) }
+}
+
+/// This node as leader of a term.
+fn leader(term: u64) -> LeaderId {
+    LeaderId { term, node_id: 1 }
 }
 
 /// Proposes `count` commands at the same time and gives when they were answered.
 async fn propose(handle: &Proposer, count: usize, bytes: usize) -> Duration {
     let before = Instant::now();
-    let all = (0..count).map(|_| handle.propose(command(bytes), None));
+    let all = (0..count).map(|_| handle.propose(leader(1), command(bytes), None));
     for answer in futures_util::future::join_all(all).await {
         assert_eq!(answer, Err(ProposeError::NotLeader(None)));
     }
@@ -75,6 +76,19 @@ async fn what_does_not_fit_into_an_entry_is_the_first_of_the_next() {
     let (handle, mut sizes, _stop) = running(Duration::ZERO);
     propose(&handle, 5, ENTRY_BYTES_MAX / 2 - 4096).await;
     assert_eq!([sizes.recv().await, sizes.recv().await, sizes.recv().await], [Some(2), Some(2), Some(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_for_leaders_of_two_terms_do_not_share_an_entry() {
+    let (handle, mut sizes, _stop) = running(Duration::ZERO);
+    let terms = [1, 1, 2, 1, 1, 1];
+    let all = terms.map(|term| handle.propose(leader(term), command(1), None));
+    futures_util::future::join_all(all).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(sizes.recv().await);
+    }
+    assert_eq!(seen, [Some(2), Some(1), Some(3)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::raft::ReadPolicy;
 use parking_lot::RwLock;
 use timer_core::mutant::Mutant;
@@ -83,9 +82,6 @@ async fn barrier(raft: &Raft) -> Result<(), ProposeError> {
     let round = tokio::time::timeout(ROUND_TIMEOUT, raft.ensure_linearizable(ReadPolicy::ReadIndex));
     match round.await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to)))) => {
-            Err(ProposeError::NotLeader(to.leader_id))
-        }
         Ok(Err(_)) | Err(_) => Err(ProposeError::NotLeader(None)),
     }
 }

@@ -128,7 +128,8 @@ impl Backend for FakeBackend {
             | Command::Expire(_) => panic!("not for the HTTP layer to send: {command:?}"),
         }
         let RequestContext { request, principal, traceparent, .. } = context;
-        let reply = shard.run(self.clock.now(), Envelope { principal, request, traceparent, command });
+        let envelope = Envelope { principal, request, traceparent, ..Envelope::own(command) };
+        let reply = shard.run(self.clock.now(), envelope);
         async { Ok(reply) }.boxed()
     }
 
@@ -263,7 +264,7 @@ impl Api {
         let clock = ManualClock::new(START);
         let backend = Arc::new(FakeBackend { shard: Mutex::default(), clock: clock.clone(), manual });
         let open = Command::OpenSession(OpenSession { node: NodeId(7) });
-        backend.shard.lock().run(START, cluster_envelope(open));
+        backend.shard.lock().run(START, Envelope::own(open));
         let state = HttpState {
             backend: Arc::<FakeBackend>::clone(&backend),
             entropy: Arc::<SystemEntropy>::default(),
@@ -350,10 +351,7 @@ impl Api {
             result,
             key,
         };
-        assert_eq!(
-            shard.run(now, cluster_envelope(Command::Outcome(Box::new(outcome)))),
-            Reply::Outcome(true)
-        );
+        assert_eq!(shard.run(now, Envelope::own(Command::Outcome(Box::new(outcome)))), Reply::Outcome(true));
     }
 
     /// The context of the newest change that was sent to the cluster.
@@ -369,10 +367,6 @@ impl Api {
     pub fn has_record(&self, id: &str) -> bool {
         self.backend.shard.lock().store.0.contains_key(&TimerKey::new("default", id))
     }
-}
-
-fn cluster_envelope(command: Command) -> Envelope {
-    Envelope { principal: String::new(), request: None, traceparent: None, command }
 }
 
 /// Stands for the address policy: `http:` and `https:`, but not to `blocked`.

@@ -19,6 +19,7 @@ mod formation;
 mod ids;
 mod isolation;
 mod lagging;
+mod late_commands;
 mod many_timers;
 mod overload;
 mod refusals;

@@ -291,11 +291,12 @@ fn request() -> BoxedStrategy<RequestKey> {
 
 /// Any command and who asked for it.
 pub fn envelope() -> BoxedStrategy<Envelope> {
-    (text(), of(request()), of(text()), command())
-        .prop_map(|(principal, request, traceparent, command)| Envelope {
+    (text(), of(request()), of(text()), of(millis()), command())
+        .prop_map(|(principal, request, traceparent, asked_since, command)| Envelope {
             principal,
             request,
             traceparent,
+            asked_since,
             command,
         })
         .boxed()
@@ -400,7 +401,13 @@ fn session() -> BoxedStrategy<Session> {
 
 /// Any shard's state.
 pub fn shard_state() -> BoxedStrategy<ShardState> {
-    (millis(), millis(), of(session()), any::<[u64; 6]>())
-        .prop_map(|(last_time, cursor, session, counts)| ShardState { last_time, cursor, session, counts })
+    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(millis()))
+        .prop_map(|(last_time, cursor, session, counts, newest_erased)| ShardState {
+            last_time,
+            cursor,
+            session,
+            counts,
+            newest_erased,
+        })
         .boxed()
 }

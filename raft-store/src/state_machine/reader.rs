@@ -135,6 +135,12 @@ impl StateReader {
         self.replica.current().state.clone()
     }
 
+    /// The shard's time after what is applied here: what is applied later is not before it.
+    #[must_use]
+    pub fn last_time(&self) -> Millis {
+        self.replica.current().state.last_time
+    }
+
     /// The last applied entry.
     #[must_use]
     pub fn applied(&self) -> Option<LogId> {

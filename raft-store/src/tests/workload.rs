@@ -72,8 +72,7 @@ impl Shard {
 
 /// An entry of commands.
 pub(super) fn entry(term: u64, index: u64, at: u64, commands: Vec<Command>) -> Entry {
-    let envelope = |command| Envelope { principal: String::new(), request: None, traceparent: None, command };
-    let commands = commands.into_iter().map(envelope).collect();
+    let commands = commands.into_iter().map(Envelope::own).collect();
     let bytes = proto::entry::encode(&Commands { proposed_at: Millis(at), commands });
     Entry { log_id: log_id(term, 1, index), payload: Payload::Normal(EntryData(bytes)) }
 }

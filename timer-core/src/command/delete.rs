@@ -28,12 +28,13 @@ pub(crate) fn apply<T: Tables>(
     context: &Context<'_>,
     delete: &Delete,
 ) -> Result<Reply, T::Error> {
-    let Some(mut timer) = overlay.timer(&delete.key)?.cloned() else {
-        return Ok(Reply::Refused(Refusal::NotFound));
-    };
-    if let Some(reply) = answers::replay(&timer, context) {
+    let record = overlay.timer(&delete.key)?.cloned();
+    if let Some(reply) = answers::earlier(&overlay.state, record.as_ref(), context) {
         return Ok(reply);
     }
+    let Some(mut timer) = record else {
+        return Ok(Reply::Refused(Refusal::NotFound));
+    };
     if let Some(refusal) = delete.precondition.fault(Some(&timer), Some(&timer)) {
         return Ok(Reply::Refused(refusal));
     }
@@ -53,6 +54,8 @@ pub(crate) fn apply<T: Tables>(
     }
     if delete.purge {
         overlay.erase(&delete.key);
+        // Its answer is not kept: there is nothing to keep it with.
+        overlay.state.note_erased(context.now);
         return Ok(Reply::done(Effect::Purged, timer, in_flight));
     }
     timer.end(State::Cancelled, context.now);

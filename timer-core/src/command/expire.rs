@@ -21,11 +21,12 @@ pub(crate) fn apply<T: Tables>(
     expire: &Expire,
 ) -> Result<Reply, T::Error> {
     for (key, version) in &expire.timers {
-        let over = overlay.timer(key)?.is_some_and(|timer| {
-            timer.version == *version && timer.purge_at.is_some_and(|at| at <= context.now)
-        });
-        if over {
+        let over = overlay
+            .timer(key)?
+            .filter(|timer| timer.version == *version && timer.purge_at.is_some_and(|at| at <= context.now));
+        if let Some(changed_at) = over.map(|timer| timer.updated_at) {
             overlay.erase(key);
+            overlay.state.note_erased(changed_at);
         }
     }
     Ok(Reply::Ack)

@@ -23,12 +23,13 @@ pub(crate) fn apply<T: Tables>(
     context: &Context<'_>,
     fire: &Fire,
 ) -> Result<Reply, T::Error> {
-    let Some(mut timer) = overlay.timer(&fire.key)?.cloned() else {
-        return Ok(Reply::Refused(Refusal::NotFound));
-    };
-    if let Some(reply) = answers::replay(&timer, context) {
+    let record = overlay.timer(&fire.key)?.cloned();
+    if let Some(reply) = answers::earlier(&overlay.state, record.as_ref(), context) {
         return Ok(reply);
     }
+    let Some(mut timer) = record else {
+        return Ok(Reply::Refused(Refusal::NotFound));
+    };
     if let Some(refusal) = fire.precondition.fault(Some(&timer), Some(&timer)) {
         return Ok(Reply::Refused(refusal));
     }

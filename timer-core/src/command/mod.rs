@@ -52,8 +52,19 @@ pub struct Envelope {
     pub request: Option<RequestKey>,
     /// The W3C `traceparent` of the request.
     pub traceparent: Option<String>,
+    /// Set if the request was sent before and its answer did not come: a time of the shard's before which nothing of
+    /// it was applied.
+    pub asked_since: Option<Millis>,
     /// What is asked for.
     pub command: Command,
+}
+
+impl Envelope {
+    /// For what the cluster itself proposes.
+    #[must_use]
+    pub const fn own(command: Command) -> Self {
+        Self { principal: String::new(), request: None, traceparent: None, asked_since: None, command }
+    }
 }
 
 /// What a shard can be asked to do.
@@ -153,6 +164,8 @@ pub enum Refusal {
     AttemptInFlight(InFlight),
     /// The request's id was used for another body.
     RequestKeyReused,
+    /// The request was sent before, and what it did then, if anything, is not kept any more. Nothing was done now.
+    Forgotten,
     /// A patch that is right in itself makes a definition that is not.
     Invalid {
         /// The field's name in the API.
@@ -193,6 +206,8 @@ pub(crate) struct Context<'a> {
     pub(crate) request: Option<&'a RequestKey>,
     /// Of the request.
     pub(crate) traceparent: Option<&'a String>,
+    /// See [`Envelope::asked_since`].
+    pub(crate) asked_since: Option<Millis>,
 }
 
 /// Hands `command` to its own file.

@@ -49,7 +49,7 @@ pub(crate) fn apply<T: Tables>(
     put: &Put,
 ) -> Result<Reply, T::Error> {
     let record = overlay.timer(&put.key)?.cloned();
-    if let Some(reply) = record.as_ref().and_then(|record| answers::replay(record, context)) {
+    if let Some(reply) = answers::earlier(&overlay.state, record.as_ref(), context) {
         return Ok(reply);
     }
     let existing = record.as_ref().filter(|record| record.state != State::Cancelled);

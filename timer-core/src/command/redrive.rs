@@ -23,12 +23,13 @@ pub(crate) fn apply<T: Tables>(
     context: &Context<'_>,
     redrive: &Redrive,
 ) -> Result<Reply, T::Error> {
-    let Some(mut timer) = overlay.timer(&redrive.key)?.cloned() else {
-        return Ok(Reply::Refused(Refusal::NotFound));
-    };
-    if let Some(reply) = answers::replay(&timer, context) {
+    let record = overlay.timer(&redrive.key)?.cloned();
+    if let Some(reply) = answers::earlier(&overlay.state, record.as_ref(), context) {
         return Ok(reply);
     }
+    let Some(mut timer) = record else {
+        return Ok(Reply::Refused(Refusal::NotFound));
+    };
     if let Some(refusal) = redrive.precondition.fault(Some(&timer), Some(&timer)) {
         return Ok(Reply::Refused(refusal));
     }

@@ -82,6 +82,7 @@ pub fn seen(reply: &Reply) -> Seen {
             Refusal::VersionMismatch(version) => Seen::Mismatch(version.map(|version| version.0)),
             Refusal::AttemptInFlight(_) => Seen::Refused("in flight"),
             Refusal::RequestKeyReused => Seen::Refused("key reused"),
+            Refusal::Forgotten => Seen::Refused("forgotten"),
             Refusal::Invalid { .. } => Seen::Refused("invalid"),
         },
         Reply::Outcome(counted) => Seen::Outcome(*counted),
