@@ -37,13 +37,11 @@ pub enum Mutant {
     CursorOvertakes,
     /// The pointer to a new snapshot is not durable before the old state goes.
     SnapshotFlipNotDurable,
-    /// A leader takes a command that was sent to it in an earlier term.
-    LateCommandTaken,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::AcknowledgeBeforeSync,
         Self::DefaultWalMode,
         Self::NoScanAfterElection,
@@ -59,7 +57,6 @@ impl Mutant {
         Self::TokenUsedAgain,
         Self::CursorOvertakes,
         Self::SnapshotFlipNotDurable,
-        Self::LateCommandTaken,
     ];
 
     /// The name on a command line.
@@ -81,7 +78,6 @@ impl Mutant {
             Self::TokenUsedAgain => "token-used-again",
             Self::CursorOvertakes => "cursor-overtakes",
             Self::SnapshotFlipNotDurable => "snapshot-flip-not-durable",
-            Self::LateCommandTaken => "late-command-taken",
         }
     }
 

@@ -14,7 +14,6 @@ use raft_store::state_machine::StateReader;
 use raft_store::type_config::LeaderId;
 use timer_core::command::{Command, Envelope, Fence, Reply};
 use timer_core::ids::{ShardId, TimerKey};
-use timer_core::mutant::Mutant;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -269,7 +268,7 @@ impl ShardHost {
         let Some(office) = self.office().filter(|office| !office.is_closed()) else {
             return Err(self.not_leader());
         };
-        if office.leader != leader && !Mutant::LateCommandTaken.is_on() {
+        if office.leader != leader {
             return Err(ProposeError::NotLeader(Some(office.leader)));
         }
         if !self.has_quorum() {
