@@ -99,7 +99,8 @@ async fn read(
     None
 }
 
-/// One request through some node; none if there was no answer.
+/// One request through some node, or through the next if that one does not answer: one whose files were damaged stays
+/// away. None if nobody answers.
 async fn ask(
     workload: &Workload,
     method: &str,
@@ -108,8 +109,15 @@ async fn ask(
     random: &mut Random,
 ) -> Option<Told> {
     let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
-    let url = format!("{}/api/v1/groups/default/timers/{id}", url(workload.any_node(random)));
     let body = body.map(|body| Bytes::from(body.to_owned()));
-    let ask = Ask { method, url: &url, headers: &[], body, time_max: ANSWER_TIME_MAX };
-    workload.http.ask(ask).await.ok()
+    let first = workload.any_node(random);
+    for more in 0..workload.nodes {
+        let node = 1 + (first + more) % workload.nodes;
+        let url = format!("{}/api/v1/groups/default/timers/{id}", url(node));
+        let ask = Ask { method, url: &url, headers: &[], body: body.clone(), time_max: ANSWER_TIME_MAX };
+        if let Ok(told) = workload.http.ask(ask).await {
+            return Some(told);
+        }
+    }
+    None
 }

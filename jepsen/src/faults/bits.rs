@@ -2,12 +2,15 @@
 //! all is as if nothing had happened, or it says that it can't.
 //!
 //! A node that refuses gets its files back as they were, which is sound because it has acknowledged nothing in
-//! between; one that starts and finds the damage later has acknowledged more by then, and stays away for the rest
-//! of the run. Only one node of a run is ever damaged.
+//! between. One that starts works for some seconds with the bit as it is; then the bit is put right in its place, which is
+//! sound too, and the node is started again if it has found the damage meanwhile. If the file is gone by then, nobody knows
+//! where the damage went: a node that ends of it later stays away for the rest of the run. Only one node of a run is ever
+//! damaged.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,6 +27,8 @@ use crate::stage::Stage;
 /// A node that has not refused by then has started.
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_millis(50);
+/// A node that has read what is damaged has ended by then.
+const FINDING_TIME_MAX_MS: u64 = 1_500;
 
 /// Which files are damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +39,32 @@ pub(super) enum Files {
     State,
     /// Manifests and what lies beside the databases: identity, mark.
     Side,
+}
+
+/// A bit that is not as it was.
+#[derive(Clone)]
+struct Flipped {
+    path: PathBuf,
+    offset: u64,
+    bit: u64,
+    /// As it is now, with its neighbours.
+    byte: u8,
+    /// For people.
+    what: String,
+}
+
+impl Flipped {
+    /// Flips the bit back; `false` if the file is not there any more, or is another.
+    fn put_right(&self) -> anyhow::Result<bool> {
+        let Ok(file) = fs::File::options().read(true).write(true).open(&self.path) else { return Ok(false) };
+        let mut byte = [0];
+        if file.read_exact_at(&mut byte, self.offset).is_err() || byte[0] != self.byte {
+            return Ok(false);
+        }
+        file.write_all_at(&[self.byte ^ 1 << self.bit], self.offset)?;
+        file.sync_all()?;
+        Ok(true)
+    }
 }
 
 /// Kills the node, flips a bit, and starts it.
@@ -49,8 +80,8 @@ pub(super) async fn flip(stage: &Stage, planned: &Planned, which: Files) -> anyh
         damage(&victim, draw, which)
     })
     .await;
-    let what = match flipped {
-        Ok(what) => what,
+    let flipped = match flipped {
+        Ok(flipped) => flipped,
         Err(e) => {
             super::processes::bring_back(stage, &nodes).await?;
             return Ok(Effect::none(format!("no bit was flipped: {e:#}")));
@@ -64,15 +95,33 @@ pub(super) async fn flip(stage: &Stage, planned: &Planned, which: Files) -> anyh
         let back = blocking(move || restore(&mended)).await;
         super::processes::bring_back(stage, &nodes).await?;
         back?;
-        return Ok(Effect::seen(format!("{what}; refused: {how}: {said}")));
+        return Ok(Effect::seen(format!("{}; refused: {how}: {said}", flipped.what)));
     }
-    node.suspect();
-    stage.book.up(node.number);
-    let back = stage.wait_back(&node).await;
-    node.release();
+    let word = live_on(stage, &node, flipped.clone()).await?;
     let _ = fs::remove_dir_all(backup(&node));
-    let word = if back { "it started" } else { "it runs and is not ready" };
-    Ok(Effect::seen(format!("{what}; {word}")))
+    Ok(Effect::seen(format!("{}; {word}", flipped.what)))
+}
+
+/// What becomes of a node that has started with the damage.
+async fn live_on(stage: &Stage, node: &Arc<Node>, flipped: Flipped) -> anyhow::Result<&'static str> {
+    let back = stage.wait_back(node).await;
+    let right = blocking(move || flipped.put_right()).await?;
+    if !right {
+        node.suspect();
+    }
+    // What has read the damage by now ends its node within that time.
+    stage.hold(FINDING_TIME_MAX_MS).await;
+    if right && node.end().is_some() {
+        super::processes::bring_back(stage, std::slice::from_ref(node)).await?;
+        return Ok("it started, and ended when it found that");
+    }
+    stage.book.up(node.number);
+    node.release();
+    Ok(match (right, back) {
+        (true, true) => "it started; put right",
+        (true, false) => "it ran and was not ready; put right",
+        (false, _) => "it started, and the file is gone",
+    })
 }
 
 /// How the node ended, if it did within the time in which it must say so.
@@ -91,8 +140,8 @@ fn backup(node: &Node) -> PathBuf {
     node.disk.path().join("lost+found/backup")
 }
 
-/// Keeps a copy of the data and flips one bit; says where.
-fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<String> {
+/// Keeps a copy of the data and flips one bit.
+fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<Flipped> {
     let (data, copy) = (node.data(), backup(node));
     let _ = fs::remove_dir_all(&copy);
     run(&["cp", "-a", &data.to_string_lossy(), &copy.to_string_lossy()])?;
@@ -112,7 +161,8 @@ fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<String> {
     file.write_all_at(&byte, offset)?;
     file.sync_all()?;
     let name = path.strip_prefix(&data).unwrap_or(&path).display().to_string();
-    Ok(format!("bit {bit} of byte {offset} of {bytes} in {name}"))
+    let what = format!("bit {bit} of byte {offset} of {bytes} in {name}");
+    Ok(Flipped { path, offset, bit, byte: byte[0], what })
 }
 
 /// Puts the copy in the place of the damaged files, durably: what was never synced would be gone with the next power cut,
