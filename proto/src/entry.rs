@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use timer_core::command::{Command, Entry, Envelope, Patch, Precondition};
+use timer_core::command::{Command, Entry, Envelope, Moment, Patch, Precondition};
 use timer_core::definition::{Callback, DeadOn, Definition, Payload, RetryPolicy};
 use timer_core::ids::TimerKey;
 use timer_core::limits::COMMANDS_PER_ENTRY_MAX;
@@ -74,7 +74,9 @@ impl From<&Envelope> for wire::Envelope {
             principal: envelope.principal.clone(),
             request: envelope.request.as_ref().map(Into::into),
             traceparent: envelope.traceparent.clone(),
-            asked_since_ms: envelope.asked_since.map(|at| at.0),
+            asked_since: envelope
+                .asked_since
+                .map(|since| wire::Moment { index: since.index, time_ms: since.time.0 }),
             command: Some((&envelope.command).into()),
         }
     }
@@ -88,7 +90,9 @@ impl TryFrom<wire::Envelope> for Envelope {
             principal: wire.principal,
             request: wire.request.map(RequestKey::try_from).transpose()?,
             traceparent: wire.traceparent,
-            asked_since: wire.asked_since_ms.map(Millis),
+            asked_since: wire
+                .asked_since
+                .map(|since| Moment { index: since.index, time: Millis(since.time_ms) }),
             command: required(wire.command, "Envelope", "command")?.try_into()?,
         })
     }

@@ -15,7 +15,7 @@ impl From<&ShardState> for wire::ShardState {
             cursor_ms: state.cursor.0,
             session: state.session.as_ref().map(Into::into),
             counts: Some(wire::Counts { scheduled, retrying, delivered, dead, skipped, cancelled }),
-            newest_erased_ms: state.newest_erased.map(|at| at.0),
+            newest_erased: state.newest_erased.map(|change| change.0),
         }
     }
 }
@@ -31,7 +31,7 @@ impl TryFrom<wire::ShardState> for ShardState {
             cursor: Millis(wire.cursor_ms),
             session: wire.session.map(Session::try_from).transpose()?,
             counts: [scheduled, retrying, delivered, dead, skipped, cancelled],
-            newest_erased: wire.newest_erased_ms.map(Millis),
+            newest_erased: wire.newest_erased.map(Sequence),
         })
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use proto::{Numbered, entry, record};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver,
+    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver, Moment,
     OpenSession, Outcome, Patch, Precondition, Put, PutMode, Redrive,
 };
 use timer_core::definition::{
@@ -205,7 +205,7 @@ fn envelope(command: Command) -> Envelope {
 
 /// As it is when it is sent again.
 fn asked_again(command: Command) -> Envelope {
-    Envelope { asked_since: Some(Millis(65)), ..envelope(command) }
+    Envelope { asked_since: Some(Moment { index: 64, time: Millis(65) }), ..envelope(command) }
 }
 
 fn timer() -> Timer {
@@ -274,7 +274,7 @@ fn an_entry_keeps_its_bytes() {
 #[test]
 fn records_keep_their_bytes() {
     let state = |predecessor| hex(&record::encode_shard_state(&shard_state(predecessor)));
-    let erased = ShardState { newest_erased: Some(Millis(128)), ..shard_state(Predecessor::None) };
+    let erased = ShardState { newest_erased: Some(Sequence(128)), ..shard_state(Predecessor::None) };
     check(
         "records.hex",
         &[

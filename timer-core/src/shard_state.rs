@@ -19,13 +19,13 @@ pub struct ShardState {
     pub counts: [u64; State::ALL.len()],
     /// The newest change of all that were erased together with their timers, purges included: what it answered is
     /// not known any more.
-    pub newest_erased: Option<Millis>,
+    pub newest_erased: Option<Sequence>,
 }
 
 impl ShardState {
-    /// Takes note that a timer is erased whose last change was at `changed_at`.
-    pub fn note_erased(&mut self, changed_at: Millis) {
-        self.newest_erased = self.newest_erased.max(Some(changed_at));
+    /// Takes note that a timer is erased whose last change was `change`.
+    pub fn note_erased(&mut self, change: Sequence) {
+        self.newest_erased = self.newest_erased.max(Some(change));
     }
 }
 

@@ -158,6 +158,10 @@ impl Node {
         let envelope =
             proto::entry::decode_envelope(&request.envelope).map_err(|e| internal(&e.to_string()))?;
         let wait = Duration::from_millis(request.deadline_ms);
+        // Nobody waits for it any more, and its client may repeat it through another node.
+        if wait.is_zero() {
+            return Err(not_leader("it came after its deadline".to_owned()));
+        }
         let leader = LeaderId { term: request.leader_term, node_id: self.node_id };
         match tokio::time::timeout(wait, host.submit(leader, envelope)).await {
             Ok(result) => result.map_err(|e| failure_out(&e)),

@@ -15,9 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft_store::type_config::LeaderId;
-use timer_core::command::{Envelope, Reply};
+use timer_core::command::{Envelope, Moment, Reply};
 use timer_core::ids::TimerKey;
-use timer_core::time::Millis;
 use tokio::time::Instant;
 
 use super::node::Running;
@@ -56,8 +55,8 @@ struct Search<'a> {
     began: Instant,
     deadline: Instant,
     hint: Option<LeaderId>,
-    /// The shard's time before the first try: nothing of it was applied earlier.
-    since: Millis,
+    /// What this node had applied before the first try: nothing of the request.
+    since: Moment,
     maybe_applied: bool,
     reason: String,
 }
@@ -106,7 +105,7 @@ impl<'a> Search<'a> {
             began,
             deadline: began + wait,
             hint: None,
-            since: host.reader().last_time(),
+            since: host.reader().moment(),
             maybe_applied: false,
             reason: "no leader is known".to_owned(),
         }

@@ -2,7 +2,7 @@
 //! series without end.
 
 use prometheus_client::encoding::EncodeLabelSet;
-use timer_core::command::{AttemptResult, Command, Reply};
+use timer_core::command::{AttemptResult, Command, Refusal, Reply};
 use timer_core::timer::State;
 
 use crate::backend::{Applied, BackendError};
@@ -101,6 +101,7 @@ pub(super) fn command_name(command: &Command) -> &'static str {
 
 pub(super) fn answer_name(answer: &Result<Reply, BackendError>) -> &'static str {
     match answer {
+        Ok(Reply::Refused(Refusal::Forgotten)) => "unknown",
         Ok(Reply::Refused(_)) => "refused",
         Ok(Reply::Done(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack) => "done",
         Err(BackendError::Unavailable { outcome: Applied::NotApplied, .. }) => "unavailable",

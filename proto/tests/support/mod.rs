@@ -12,7 +12,7 @@ use proptest::sample::select;
 use proto::Numbered;
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver,
+    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver, Moment,
     OpenSession, Outcome, Patch, Precondition, Put, PutMode, Redrive,
 };
 use timer_core::definition::{
@@ -289,9 +289,13 @@ fn request() -> BoxedStrategy<RequestKey> {
     (text(), fingerprint()).prop_map(|(id, body)| RequestKey { id, body }).boxed()
 }
 
+fn moment() -> BoxedStrategy<Moment> {
+    (number(), millis()).prop_map(|(index, time)| Moment { index, time }).boxed()
+}
+
 /// Any command and who asked for it.
 pub fn envelope() -> BoxedStrategy<Envelope> {
-    (text(), of(request()), of(text()), of(millis()), command())
+    (text(), of(request()), of(text()), of(moment()), command())
         .prop_map(|(principal, request, traceparent, asked_since, command)| Envelope {
             principal,
             request,
@@ -401,7 +405,7 @@ fn session() -> BoxedStrategy<Session> {
 
 /// Any shard's state.
 pub fn shard_state() -> BoxedStrategy<ShardState> {
-    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(millis()))
+    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(sequence()))
         .prop_map(|(last_time, cursor, session, counts, newest_erased)| ShardState {
             last_time,
             cursor,

@@ -114,11 +114,13 @@ pub(super) fn apply_batch(
         meta::put_membership(&mut batch, current.incarnation, &current.membership);
     }
     meta::put_applied(&mut batch, current.incarnation, &applied, &current.state);
+    let moment = current.moment();
     {
         let mut now = replica.current_mut();
         inner.engine.write(batch, false)?;
         *now = current;
     }
+    replica.set_moment(moment);
     Failpoint::StateWritten.pass();
     if let Some(sink) = sink
         && sink.listens()

@@ -3,6 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
+use timer_core::command::Moment;
 use timer_core::ids::{Sequence, ShardId, TimerKey};
 use timer_core::shard_state::ShardState;
 use timer_core::tables::Tables;
@@ -135,10 +136,11 @@ impl StateReader {
         self.replica.current().state.clone()
     }
 
-    /// The shard's time after what is applied here: what is applied later is not before it.
+    /// What is applied here, or was a moment ago: what is applied later comes after it. Unlike the other calls it never
+    /// waits for the disk.
     #[must_use]
-    pub fn last_time(&self) -> Millis {
-        self.replica.current().state.last_time
+    pub fn moment(&self) -> Moment {
+        self.replica.moment()
     }
 
     /// The last applied entry.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use timer_core::command::Moment;
 use timer_core::shard_state::ShardState;
 use tokio::sync::watch;
 
@@ -21,6 +22,10 @@ impl Current {
     pub(crate) fn meta(&self) -> SnapshotMeta {
         SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() }
     }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { index: self.applied.map_or(0, |applied| applied.index), time: self.state.last_time }
+    }
 }
 
 /// See the module.
@@ -29,6 +34,8 @@ pub(crate) struct Replica {
     pub(crate) shard: u16,
     /// Written together with the engine: whoever holds it for reading sees both agree.
     current: RwLock<Current>,
+    /// Of what `current` holds, or held a moment ago. By itself, since `current` is locked across the disk.
+    moment: Mutex<Moment>,
     persisted: watch::Sender<Option<LogId>>,
     /// What was durable after the last flush.
     persisted_meta: Mutex<SnapshotMeta>,
@@ -45,6 +52,7 @@ impl Replica {
             persisted: watch::Sender::new(current.applied),
             snapshot: Mutex::new(current.applied.is_some().then(|| meta.clone())),
             persisted_meta: Mutex::new(meta),
+            moment: Mutex::new(current.moment()),
             current: RwLock::new(current),
         })
     }
@@ -55,6 +63,16 @@ impl Replica {
 
     pub(crate) fn current_mut(&self) -> RwLockWriteGuard<'_, Current> {
         self.current.write()
+    }
+
+    /// What is applied here, or was a moment ago; never waits for the disk.
+    pub(crate) fn moment(&self) -> Moment {
+        *self.moment.lock()
+    }
+
+    /// To be called when `current` has changed.
+    pub(crate) fn set_moment(&self, moment: Moment) {
+        *self.moment.lock() = moment;
     }
 
     pub(crate) fn persisted(&self) -> watch::Receiver<Option<LogId>> {

@@ -26,9 +26,11 @@ pub(super) fn earlier(state: &ShardState, record: Option<&Timer>, context: &Cont
     // shows that the first copy's own has not gone.
     let dropped = record.is_some_and(|timer| {
         timer.answers.len() >= KEPT_ANSWERS_MAX
-            && timer.answers.first().is_some_and(|oldest| oldest.at >= since)
+            && timer.answers.first().is_some_and(|oldest| oldest.at >= since.time)
     });
-    let erased = state.newest_erased.is_some_and(|at| at >= since);
+    // What was created before has not been gone meanwhile.
+    let was_there = record.is_some_and(|timer| timer.created_at < since.time);
+    let erased = !was_there && state.newest_erased.is_some_and(|erased| erased.index() > since.index);
     (dropped || erased).then_some(Reply::Refused(Refusal::Forgotten))
 }
 
@@ -36,10 +38,13 @@ pub(super) fn earlier(state: &ShardState, record: Option<&Timer>, context: &Cont
 /// used for another body.
 fn replay(timer: &Timer, context: &Context<'_>) -> Option<Reply> {
     let request = context.request?;
-    let kept = timer
-        .answers
-        .iter()
-        .find(|kept| kept.request.id == request.id && context.now.since(kept.at) <= KEPT_ANSWER_AGE_MAX)?;
+    // What answered the first copy is not too old, whatever the clocks have done meanwhile.
+    let is_young = |kept: &&KeptAnswer| {
+        context.now.since(kept.at) <= KEPT_ANSWER_AGE_MAX
+            || context.asked_since.is_some_and(|since| kept.at >= since.time)
+    };
+    let of_request = |kept: &&KeptAnswer| kept.request.id == request.id;
+    let kept = timer.answers.iter().filter(is_young).find(of_request)?;
     if kept.request.body != request.body {
         return Some(Reply::Refused(Refusal::RequestKeyReused));
     }
@@ -90,14 +95,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::command::{AttemptResult, Command, Delete, Envelope, Expire};
+    use crate::command::{AttemptResult, Command, Delete, Envelope, Expire, Moment};
     use crate::limits::RETENTION;
     use crate::testing::{START, Shard, delete, done, envelope, key, patch, put, refused};
     use crate::time::Millis;
 
-    /// The request `id` once more, by a node that had sent it when the shard's time was `since`.
-    fn again(shard: &mut Shard, at: u64, since: u64, id: &str, command: impl Into<Command>) -> Reply {
-        let envelope = Envelope { asked_since: Some(Millis(since)), ..envelope(Some((id, 1)), command) };
+    /// What a node knows that has applied everything.
+    fn now(shard: &Shard) -> Moment {
+        Moment { index: shard.index, time: shard.state.last_time }
+    }
+
+    /// The request `id` once more, by a node that had sent it at `since`.
+    fn again(shard: &mut Shard, at: u64, since: Moment, id: &str, command: impl Into<Command>) -> Reply {
+        let envelope = Envelope { asked_since: Some(since), ..envelope(Some((id, 1)), command) };
         shard.entry(at, vec![envelope]).remove(0)
     }
 
@@ -108,10 +118,20 @@ mod tests {
     #[test]
     fn a_request_asked_again_gets_its_first_answer_or_takes_effect() {
         let mut shard = Shard::new();
+        let since = now(&shard);
         let first = done(shard.request(START, "r", 1, put("a", START + 50)));
-        let replayed = done(again(&mut shard, START + 9, START, "r", put("a", START + 50)));
+        let replayed = done(again(&mut shard, START + 9, since, "r", put("a", START + 50)));
         assert!(replayed.replayed && replayed.timer.version == first.timer.version);
-        assert!(!done(again(&mut shard, START + 9, START + 9, "s", put("a", START + 60))).replayed);
+        assert!(!done(again(&mut shard, START + 9, since, "s", put("a", START + 60))).replayed);
+    }
+
+    #[test]
+    fn a_first_answer_is_not_too_old_though_the_clock_has_jumped_by_days() {
+        let mut shard = Shard::new();
+        let since = now(&shard);
+        shard.request(START, "r", 1, put("a", START + 50));
+        let later = START + 2 * KEPT_ANSWER_AGE_MAX.0;
+        assert!(done(again(&mut shard, later, since, "r", put("a", START + 50))).replayed);
     }
 
     #[test]
@@ -119,10 +139,13 @@ mod tests {
         let mut shard = Shard::new();
         shard.run(START, put("a", START + 50));
         shard.run(START + 1, delete("a"));
-        assert_eq!(done(shard.request(START + 2, "r", 1, purge("a"))).effect, Effect::Purged);
-        assert_eq!(refused(again(&mut shard, START + 9, START + 2, "r", purge("a"))), Refusal::Forgotten);
-        // One that can only have been applied later was not.
-        assert_eq!(refused(again(&mut shard, START + 9, START + 3, "s", purge("a"))), Refusal::NotFound);
+        let since = now(&shard);
+        // In the same millisecond as what was applied before it.
+        assert_eq!(done(shard.request(START + 1, "r", 1, purge("a"))).effect, Effect::Purged);
+        assert_eq!(refused(again(&mut shard, START + 9, since, "r", purge("a"))), Refusal::Forgotten);
+        // One that can only have been applied later was not, also if nothing came after the purge.
+        let after = Moment { index: since.index + 1, time: Millis(START + 1) };
+        assert_eq!(refused(again(&mut shard, START + 9, after, "s", purge("a"))), Refusal::NotFound);
         // Nobody asks a request that was sent once.
         assert_eq!(refused(shard.request(START + 9, "t", 1, purge("a"))), Refusal::NotFound);
     }
@@ -132,38 +155,52 @@ mod tests {
         let mut shard = Shard::new();
         shard.run(START, put("a", START + 50));
         shard.run(START + 1, delete("a"));
+        let since = now(&shard);
         shard.request(START + 2, "r", 1, purge("a"));
         shard.run(START + 3, put("a", START + 50));
         shard.outcome(START + 60, "a", AttemptResult::Delivered);
-        assert_eq!(refused(again(&mut shard, START + 70, START + 2, "r", purge("a"))), Refusal::Forgotten);
+        assert_eq!(refused(again(&mut shard, START + 70, since, "r", purge("a"))), Refusal::Forgotten);
         assert!(shard.has("a"));
     }
 
     #[test]
     fn a_create_asked_again_does_not_bring_back_what_was_purged_meanwhile() {
         let mut shard = Shard::new();
+        let since = now(&shard);
         shard.request(START, "r", 1, put("a", START + 50));
         shard.run(START + 1, delete("a"));
         shard.run(START + 2, purge("a"));
-        let reply = again(&mut shard, START + 9, START, "r", put("a", START + 50));
+        let reply = again(&mut shard, START + 9, since, "r", put("a", START + 50));
         assert_eq!(refused(reply), Refusal::Forgotten);
         assert!(!shard.has("a"));
     }
 
     #[test]
+    fn a_purge_makes_no_request_forgotten_whose_timer_has_been_there_all_the_time() {
+        let mut shard = Shard::new();
+        shard.run(START, put("a", START + 50));
+        shard.run(START, put("b", START + 50));
+        shard.run(START + 1, delete("b"));
+        let since = now(&shard);
+        shard.run(START + 2, purge("b"));
+        assert_eq!(done(again(&mut shard, START + 9, since, "r", delete("a"))).effect, Effect::Cancelled);
+    }
+
+    #[test]
     fn a_request_asked_again_whose_answer_gave_way_to_newer_ones_does_nothing() {
         let mut shard = Shard::new();
+        let since = now(&shard);
         shard.request(START, "r", 1, put("a", START + 50));
         for n in 1..=KEPT_ANSWERS_MAX as u64 {
             shard.request(START + n, &format!("s{n}"), 1, put("a", START + 50 + n));
         }
         let before = shard.timer("a").clone();
         let asked = |shard: &mut Shard, since| again(shard, START + 9, since, "r", put("a", START + 50));
-        assert_eq!(refused(asked(&mut shard, START)), Refusal::Forgotten);
-        assert_eq!(refused(asked(&mut shard, START + 1)), Refusal::Forgotten);
+        assert_eq!(refused(asked(&mut shard, since)), Refusal::Forgotten);
         assert_eq!(*shard.timer("a"), before);
         // The oldest answer that is left is older than the first try.
-        assert_eq!(done(asked(&mut shard, START + 2)).effect, Effect::Replaced);
+        let later = Moment { index: since.index + 2, time: Millis(START + 2) };
+        assert_eq!(done(asked(&mut shard, later)).effect, Effect::Replaced);
     }
 
     #[test]
@@ -171,11 +208,14 @@ mod tests {
         let mut shard = Shard::new();
         shard.run(START, put("a", START + 50));
         shard.run(START + 1, delete("a"));
-        let version = shard.timer("a").version;
+        let (since, version) = (now(&shard), shard.timer("a").version);
         let over = START + 1 + RETENTION.0;
         shard.run(over, Expire { timers: vec![(key("a"), version)] });
         assert!(!shard.has("a"));
-        assert_eq!(done(again(&mut shard, over + 9, over, "r", put("a", over + 50))).effect, Effect::Created);
+        assert_eq!(
+            done(again(&mut shard, over + 9, since, "r", put("a", over + 50))).effect,
+            Effect::Created
+        );
     }
 
     /// What may happen to one timer between the first try and the next.
@@ -242,7 +282,7 @@ mod tests {
                 // Some share a millisecond; expiries come when the retention is over.
                 now += if matches!(op, Op::Expire) { RETENTION.0 } else { wait };
                 let Some(command) = op.command(&shard) else { continue };
-                let since = shard.state.last_time;
+                let since = self::now(&shard);
                 let before = shard.has("a").then(|| shard.timer("a").version);
                 let id = format!("r{n}");
                 let request = op.is_a_clients().then_some((id.as_str(), 1));
@@ -254,9 +294,8 @@ mod tests {
             }
             prop_assume!(!clients.is_empty());
             let (id, command, since, first, changed) = &clients[which.index(clients.len())];
-            prop_assume!(now - since.0 <= KEPT_ANSWER_AGE_MAX.0);
             let before = shard.has("a").then(|| shard.timer("a").clone());
-            let reply = again(&mut shard, now, since.0, id, command.clone());
+            let reply = again(&mut shard, now, *since, id, command.clone());
             let after = shard.has("a").then(|| shard.timer("a").clone());
             if *changed {
                 match (&reply, first) {

@@ -55,7 +55,7 @@ pub(crate) fn apply<T: Tables>(
     if delete.purge {
         overlay.erase(&delete.key);
         // Its answer is not kept: there is nothing to keep it with.
-        overlay.state.note_erased(context.now);
+        overlay.state.note_erased(context.sequence);
         return Ok(Reply::done(Effect::Purged, timer, in_flight));
     }
     timer.end(State::Cancelled, context.now);

@@ -24,9 +24,9 @@ pub(crate) fn apply<T: Tables>(
         let over = overlay
             .timer(key)?
             .filter(|timer| timer.version == *version && timer.purge_at.is_some_and(|at| at <= context.now));
-        if let Some(changed_at) = over.map(|timer| timer.updated_at) {
+        if over.is_some() {
             overlay.erase(key);
-            overlay.state.note_erased(changed_at);
+            overlay.state.note_erased(*version);
         }
     }
     Ok(Reply::Ack)

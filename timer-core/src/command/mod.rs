@@ -52,11 +52,19 @@ pub struct Envelope {
     pub request: Option<RequestKey>,
     /// The W3C `traceparent` of the request.
     pub traceparent: Option<String>,
-    /// Set if the request was sent before and its answer did not come: a time of the shard's before which nothing of
-    /// it was applied.
-    pub asked_since: Option<Millis>,
+    /// Set if the request was sent before and its answer did not come: nothing of it was applied by then.
+    pub asked_since: Option<Moment>,
     /// What is asked for.
     pub command: Command,
+}
+
+/// A moment in a shard's history: after which entry, and the shard's time then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The log index of the last entry that was applied.
+    pub index: u64,
+    /// The newest time that a command had carried.
+    pub time: Millis,
 }
 
 impl Envelope {
@@ -207,7 +215,7 @@ pub(crate) struct Context<'a> {
     /// Of the request.
     pub(crate) traceparent: Option<&'a String>,
     /// See [`Envelope::asked_since`].
-    pub(crate) asked_since: Option<Millis>,
+    pub(crate) asked_since: Option<Moment>,
 }
 
 /// Hands `command` to its own file.

@@ -30,6 +30,7 @@ pub(crate) fn install(
     };
     let loaded = meta::load(&*inner.engine, replica.shard, incarnation)?;
     Failpoint::SnapshotLoaded.pass();
+    let moment = loaded.moment();
     let mut batch = Batch::default();
     batch.put(pointer::encode(replica.shard), incarnation.to_be_bytes().to_vec());
     let old = {
@@ -41,6 +42,7 @@ pub(crate) fn install(
         }
         std::mem::replace(&mut *current, loaded).incarnation
     };
+    replica.set_moment(moment);
     Failpoint::SnapshotFlipped.pass();
     replica.set_persisted(snapshot.clone());
     replica.set_snapshot(snapshot.clone());
