@@ -81,6 +81,11 @@ impl Process {
         self.child = Some(child);
     }
 
+    /// Sets a setting for its next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
     pub fn runs(&self) -> bool {
         self.child.is_some()
     }
