@@ -22,13 +22,6 @@ pub struct ShardState {
     pub newest_erased: Option<Sequence>,
 }
 
-impl ShardState {
-    /// Takes note that a timer is erased whose last change was `change`.
-    pub fn note_erased(&mut self, change: Sequence) {
-        self.newest_erased = self.newest_erased.max(Some(change));
-    }
-}
-
 /// A leader's term of office. Opened by its first command; the log index of that command is its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {

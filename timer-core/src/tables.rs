@@ -142,9 +142,11 @@ impl<'a, T: Tables> Overlay<'a, T> {
         Ok(lowest_position(here, from, until).into_iter().chain(stored).min())
     }
 
-    /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before.
-    pub fn erase(&mut self, key: &TimerKey) {
+    /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before. `change` is its last one,
+    /// this included if a client asked for it: its answer is not kept, there is nothing to keep it with.
+    pub fn erase(&mut self, key: &TimerKey, change: Sequence) {
         self.set(key, None);
+        self.state.newest_erased = self.state.newest_erased.max(Some(change));
     }
 
     fn set(&mut self, key: &TimerKey, now: Option<Timer>) {

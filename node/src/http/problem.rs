@@ -19,8 +19,8 @@ use super::input::sent;
 use super::limits::FAULTS_MAX;
 use super::output;
 
-/// What a client is told to wait before it repeats a request whose effect nobody knows any more: the leader that
-/// could not tell is there, so no longer than the header can say.
+/// What a client is told to wait before it repeats a request whose effect nobody knows any more. The leader that could not
+/// tell is there, so it is the shortest that the header can say.
 const FORGOTTEN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is wrong with one field of a request.

@@ -53,9 +53,7 @@ pub(crate) fn apply<T: Tables>(
         return Ok(Reply::Refused(refusal));
     }
     if delete.purge {
-        overlay.erase(&delete.key);
-        // Its answer is not kept: there is nothing to keep it with.
-        overlay.state.note_erased(context.sequence);
+        overlay.erase(&delete.key, context.sequence);
         return Ok(Reply::done(Effect::Purged, timer, in_flight));
     }
     timer.end(State::Cancelled, context.now);

@@ -21,12 +21,11 @@ pub(crate) fn apply<T: Tables>(
     expire: &Expire,
 ) -> Result<Reply, T::Error> {
     for (key, version) in &expire.timers {
-        let over = overlay
-            .timer(key)?
-            .filter(|timer| timer.version == *version && timer.purge_at.is_some_and(|at| at <= context.now));
-        if over.is_some() {
-            overlay.erase(key);
-            overlay.state.note_erased(*version);
+        let over = overlay.timer(key)?.is_some_and(|timer| {
+            timer.version == *version && timer.purge_at.is_some_and(|at| at <= context.now)
+        });
+        if over {
+            overlay.erase(key, *version);
         }
     }
     Ok(Reply::Ack)
