@@ -1,11 +1,10 @@
 //! One flipped bit in a file of a node that is down. The outcome must be right or refused: either the node starts and
 //! all is as if nothing had happened, or it says that it can't.
 //!
-//! A node that refuses gets its files back as they were, which is sound because it has acknowledged nothing in
-//! between. One that starts works for some seconds with the bit as it is; then the bit is put right in its place, which is
-//! sound too, and the node is started again if it has found the damage meanwhile. If the file is gone by then, nobody knows
-//! where the damage went: a node that ends of it later stays away for the rest of the run. Only one node of a run is ever
-//! damaged.
+//! The bit is put right where it is, and nothing else is touched: a node can have served for a while before it reads what is
+//! damaged, so that a copy of its files of before would lack what it has acknowledged since. A node that refuses, or ends
+//! when it finds the damage, is started again after that. If the file is gone by then, nobody knows where the damage went:
+//! a node that ends of it later stays away for the rest of the run. Only one node of a run is ever damaged.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -13,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::time::Instant;
 
 use super::Effect;
@@ -21,7 +19,7 @@ use super::processes::take;
 use crate::node::Node;
 use crate::plan::Planned;
 use crate::random::Random;
-use crate::shell::{blocking, run};
+use crate::shell::blocking;
 use crate::stage::Stage;
 
 /// A node that has not refused by then has started.
@@ -42,7 +40,6 @@ pub(super) enum Files {
 }
 
 /// A bit that is not as it was.
-#[derive(Clone)]
 struct Flipped {
     path: PathBuf,
     offset: u64,
@@ -89,37 +86,36 @@ pub(super) async fn flip(stage: &Stage, planned: &Planned, which: Files) -> anyh
     };
     node.start(&stage.spawner)?;
     let refused = watch(stage, &node, planned.length_ms).await;
-    if let Some(how) = refused {
-        let said = stage.logs.last(node.number);
-        let mended = node.clone();
-        let back = blocking(move || restore(&mended)).await;
-        super::processes::bring_back(stage, &nodes).await?;
-        back?;
-        return Ok(Effect::seen(format!("{}; refused: {how}: {said}", flipped.what)));
-    }
-    let word = live_on(stage, &node, flipped.clone()).await?;
-    let _ = fs::remove_dir_all(backup(&node));
-    Ok(Effect::seen(format!("{}; {word}", flipped.what)))
-}
-
-/// What becomes of a node that has started with the damage.
-async fn live_on(stage: &Stage, node: &Arc<Node>, flipped: Flipped) -> anyhow::Result<&'static str> {
-    let back = stage.wait_back(node).await;
+    let said = stage.logs.last(node.number);
+    let what = flipped.what.clone();
     let right = blocking(move || flipped.put_right()).await?;
     if !right {
         node.suspect();
     }
+    let word = match refused {
+        Some(how) => {
+            super::processes::bring_back(stage, &nodes).await?;
+            format!("refused: {how}: {said}")
+        }
+        None => live_on(stage, &node, right).await?.to_owned(),
+    };
+    Ok(Effect::seen(format!("{what}; {word}")))
+}
+
+/// What becomes of a node that has started with the damage, which has been put right if the file was still there.
+async fn live_on(stage: &Stage, node: &Arc<Node>, right: bool) -> anyhow::Result<&'static str> {
     // What has read the damage by now ends its node within that time.
     stage.hold(FINDING_TIME_MAX_MS).await;
     if right && node.end().is_some() {
         super::processes::bring_back(stage, std::slice::from_ref(node)).await?;
         return Ok("it started, and ended when it found that");
     }
+    let back = stage.wait_back(node).await;
     stage.book.up(node.number);
     node.release();
     Ok(match (right, back) {
         (true, true) => "it started; put right",
-        (true, false) => "it ran and was not ready; put right",
+        (true, false) => "it ran and is not ready; put right",
         (false, _) => "it started, and the file is gone",
     })
 }
@@ -136,15 +132,9 @@ async fn watch(stage: &Stage, node: &Node, at_least_ms: u64) -> Option<String> {
     None
 }
 
-fn backup(node: &Node) -> PathBuf {
-    node.disk.path().join("lost+found/backup")
-}
-
-/// Keeps a copy of the data and flips one bit.
+/// Flips one bit of the data.
 fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<Flipped> {
-    let (data, copy) = (node.data(), backup(node));
-    let _ = fs::remove_dir_all(&copy);
-    run(&["cp", "-a", &data.to_string_lossy(), &copy.to_string_lossy()])?;
+    let data = node.data();
     let mut files = Vec::new();
     collect(&data, &mut files)?;
     let mut files: Vec<(PathBuf, u64)> =
@@ -163,16 +153,6 @@ fn damage(node: &Node, draw: u64, which: Files) -> anyhow::Result<Flipped> {
     let name = path.strip_prefix(&data).unwrap_or(&path).display().to_string();
     let what = format!("bit {bit} of byte {offset} of {bytes} in {name}");
     Ok(Flipped { path, offset, bit, byte: byte[0], what })
-}
-
-/// Puts the copy in the place of the damaged files, durably: what was never synced would be gone with the next power cut,
-/// and the node would rightly refuse what is left.
-fn restore(node: &Node) -> anyhow::Result<()> {
-    let (data, copy) = (node.data(), backup(node));
-    fs::remove_dir_all(&data)?;
-    fs::rename(&copy, &data).context("the copy can't take the place of the damaged files")?;
-    run(&["sync", "--file-system", &data.to_string_lossy()])?;
-    Ok(())
 }
 
 fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) -> std::io::Result<()> {
@@ -215,5 +195,19 @@ mod tests {
         assert_eq!(all("/d/n1/data/state/MANIFEST-000024"), [false, false, true]);
         assert_eq!(all("/d/n1/data/identity"), [false, false, true]);
         assert_eq!(all("/d/n1/data/log/LOG"), [false, false, false], "words for people");
+    }
+
+    #[test]
+    fn a_bit_is_put_right_where_it_is_and_what_was_written_since_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mark");
+        let flipped = |byte| Flipped { path: path.clone(), offset: 1, bit: 3, byte, what: String::new() };
+        fs::write(&path, [1, 2 ^ 8, 3, 4]).unwrap();
+        assert!(flipped(2 ^ 8).put_right().unwrap());
+        assert_eq!(fs::read(&path).unwrap(), [1, 2, 3, 4]);
+        assert!(!flipped(2 ^ 8).put_right().unwrap(), "another byte is there: it was written since");
+        assert_eq!(fs::read(&path).unwrap(), [1, 2, 3, 4]);
+        fs::remove_file(&path).unwrap();
+        assert!(!flipped(2 ^ 8).put_right().unwrap(), "the file is gone");
     }
 }
