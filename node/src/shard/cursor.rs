@@ -87,4 +87,4 @@ impl CursorKeeper {
 
 #[cfg(test)]
 #[path = "cursor_tests.rs"]
-mod tests;
+pub(super) mod tests;

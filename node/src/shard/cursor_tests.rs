@@ -18,7 +18,8 @@ use crate::shard::dispatcher::tests::{context, of_office};
 use crate::shard::office::Office;
 
 const NOW: Millis = Millis(1_000_000);
-const DUE: Millis = Millis(NOW.0 + 10);
+/// When the one timer is due.
+pub(in crate::shard) const DUE: Millis = Millis(NOW.0 + 10);
 
 fn put() -> Command {
     Command::Put(Box::new(Put {
@@ -46,7 +47,7 @@ fn entry(index: u64, command: Command) -> Entry {
 }
 
 /// The dispatcher of the session in office, which has read up to a minute from now and forgotten the one timer.
-async fn forgetful() -> Dispatcher {
+pub(in crate::shard) async fn forgetful() -> Dispatcher {
     let stores = Stores::memory(&MemoryDisk::new(false), 1, &StoreOptions::new("c")).unwrap();
     let mut shard = stores.shard(ShardId(0), None).unwrap();
     let commands = [Command::OpenSession(OpenSession { node: NodeId(1) }), put()];

@@ -1,7 +1,8 @@
 //! The loop of a leader in office: reads ahead, starts what is due, and replicates what came of it.
 //!
 //! Attempts are limited per node and per destination; what finds no room waits in order. An attempt starts
-//! only if the record, read at that moment, still wants it, the lease holds and the clock is trusted.
+//! only if the record, read at that moment, still wants it, the lease holds, the clock is trusted, and what came of
+//! earlier ones is being replicated.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
@@ -33,8 +34,10 @@ use crate::observability::metrics::Metrics;
 const LOAD_LIMIT: usize = 4096;
 /// What is left of the look-ahead when the tables are read again, unless half of it is more.
 const LOAD_AHEAD_MIN: Span = Span(2_000);
-/// How long an attempt that may not start now (no lease, no token) waits.
-const HOLD: Span = Span(50);
+/// How long an attempt that gets no token waits.
+const TOKEN_HOLD: Span = Span(50);
+/// The wait before it is asked again whether attempts may start. Not by the wall clock, which can be a manual one.
+const START_HOLD: Duration = Duration::from_millis(20);
 /// The wait between tries to replicate an outcome.
 const OUTCOME_RETRY: Duration = Duration::from_millis(50);
 /// Tries to bring an outcome to the leader that came after.
@@ -85,7 +88,7 @@ pub struct Dispatcher {
     pub reader: StateReader,
     /// Replicates outcomes.
     pub proposer: Proposer,
-    /// Whether this node may start an attempt now: the lease holds and the clock is trusted.
+    /// Whether this node may start an attempt now: the lease holds, the clock is trusted, and entries are committed.
     pub may_start: Arc<dyn Fn() -> bool + Send + Sync>,
     /// For outcomes that come after this office has ended.
     pub forward: ForwardOutcome,
@@ -93,6 +96,17 @@ pub struct Dispatcher {
     pub context: DispatchContext,
     /// Ends with the office.
     pub ended: CancellationToken,
+}
+
+/// What became of the attempts that were ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Started {
+    /// All started.
+    All,
+    /// Some wait for room.
+    Starving,
+    /// None may start now.
+    Held,
 }
 
 /// Limits attempts per destination.
@@ -163,7 +177,7 @@ impl Dispatcher {
             self.office.collect_due(clock_seen);
             self.load_ahead(clock_seen).await;
             let wake_at = self.office.next_due().unwrap_or(Millis::MAX).min(clock_seen + Span::from_secs(1));
-            let starving = self.start_ready(place.take());
+            let started = self.start_ready(place.take());
             tokio::select! {
                 () = self.ended.cancelled() => return,
                 () = self.office.wake.notified() => {}
@@ -172,7 +186,8 @@ impl Dispatcher {
                     None => return,
                 },
                 () = self.context.clock.sleep_until(wake_at) => {}
-                room = self.context.room.clone().acquire_owned(), if starving => place = room.ok(),
+                room = self.context.room.clone().acquire_owned(), if started == Started::Starving => place = room.ok(),
+                () = tokio::time::sleep(START_HOLD), if started == Started::Held => {}
                 () = cursor.tick() => cursor.advance(&self, &mut notices),
             }
         }
@@ -230,15 +245,18 @@ impl Dispatcher {
         }
     }
 
-    /// Starts what is ready as far as there is room, in `place` first; `true` if some is left.
-    fn start_ready(&self, mut place: Option<OwnedSemaphorePermit>) -> bool {
+    /// Starts what is ready as far as it may and there is room, in `place` first.
+    fn start_ready(&self, mut place: Option<OwnedSemaphorePermit>) -> Started {
+        if self.office.has_ready() && !(self.may_start)() {
+            return Started::Held;
+        }
         loop {
             if !self.office.has_ready() {
-                return false;
+                return Started::All;
             }
             let room = place.take().or_else(|| self.context.room.clone().try_acquire_owned().ok());
-            let Some(room) = room else { return true };
-            let Some(due) = self.office.pop_ready() else { return false };
+            let Some(room) = room else { return Started::Starving };
+            let Some(due) = self.office.pop_ready() else { return Started::All };
             if self.office.admit(&due, self.context.clock.now()) == Admission::Admitted {
                 let this = self.clone();
                 self.context.attempts.spawn(async move { this.attempt(due, room).await });
@@ -274,9 +292,11 @@ impl Dispatcher {
     async fn send(&self, due: Due, timer: Timer, now: Millis) {
         let number = timer.attempts + timer.deferrals + 1;
         let until = now + Span(timer.definition.callback.timeout.0 + CLOCK_OFFSET_MAX.0);
-        let token = self.office.next_token(self.proposer.applied_index());
-        let (Some(token), true) = (token, (self.may_start)()) else {
-            return self.office.retreat(due, now + HOLD);
+        if !(self.may_start)() {
+            return self.office.hold(due);
+        }
+        let Some(token) = self.office.next_token(self.proposer.applied_index()) else {
+            return self.office.retreat(due, now + TOKEN_HOLD);
         };
         if !self.office.start(&due, number, until) {
             return self.office.finish(&due);

@@ -1,6 +1,8 @@
 //! What the loop does with room, and what a destination is. No Raft is there: the timers that are due have no
 //! records, so that each attempt is over as soon as it has a place.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::RwLock;
 use raft_store::engine::memory::MemoryDisk;
 use raft_store::type_config::LeaderId;
@@ -10,6 +12,7 @@ use timer_core::ids::{Sequence, ShardId, TimerKey};
 use super::*;
 use crate::delivery::{AddressPolicy, SenderSettings};
 use crate::environment::ManualClock;
+use crate::shard::cursor::tests::{DUE, forgetful};
 use crate::shard::feed::Feed;
 use crate::shard::proposer::{QueueBounds, proposer};
 
@@ -34,7 +37,7 @@ pub(in crate::shard) fn context(room: usize) -> DispatchContext {
     }
 }
 
-/// The dispatcher of `office`, whose attempts may not start and whose proposals nobody takes.
+/// The dispatcher of `office`, whose proposals nobody takes.
 pub(in crate::shard) fn of_office(
     context: DispatchContext,
     reader: StateReader,
@@ -52,7 +55,7 @@ pub(in crate::shard) fn of_office(
         office: Arc::new(office),
         reader,
         proposer,
-        may_start: Arc::new(|| false),
+        may_start: Arc::new(|| true),
         forward: Arc::new(|_| Box::pin(std::future::ready(false))),
         context,
         ended: CancellationToken::new(),
@@ -97,6 +100,44 @@ async fn two_shards_that_wait_for_room_use_it_when_it_comes() {
         turns += 1;
         tokio::task::yield_now().await;
     }
+}
+
+/// The wall clock stands still here, as a manual one does between two calls.
+#[tokio::test(start_paused = true)]
+async fn what_is_due_while_nothing_may_start_starts_once_it_may_without_a_move_of_the_clock() {
+    let stores = Stores::memory(&MemoryDisk::new(false), 1, &StoreOptions::new("c")).unwrap();
+    let context = context(2);
+    let may_start = Arc::new(AtomicBool::new(false));
+    let asked = may_start.clone();
+    let shard = Dispatcher {
+        may_start: Arc::new(move || asked.load(Ordering::SeqCst)),
+        ..dispatcher(&context, &stores, 0, 20)
+    };
+    let (feed, office) = (Feed::default(), shard.office.clone());
+    tokio::spawn(shard.run(feed.subscribe()));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(office.sizes().settled, 0);
+    assert_eq!(context.room.available_permits(), 2, "what may not start takes no place");
+    may_start.store(true, Ordering::SeqCst);
+    tokio::time::sleep(START_HOLD * 2).await;
+    assert_eq!(office.sizes().settled, 20);
+}
+
+/// The wheel does not know that an entry hangs: it is asked again right before a call.
+#[tokio::test]
+async fn an_attempt_that_may_not_start_when_its_record_was_read_is_ready_again() {
+    let dispatcher = Dispatcher { may_start: Arc::new(|| false), ..forgetful().await };
+    let slots = dispatcher.reader.scan_wheel(Bound::Unbounded, DUE + Span(1), 10).unwrap();
+    let [slot] = slots.as_slice() else { panic!("{slots:?}") };
+    let due = Due { key: slot.key.clone(), generation: slot.sequence, position: slot.at };
+    let at_due = ManualClock::new(DUE);
+    let context = DispatchContext { clock: Arc::new(at_due), ..dispatcher.context.clone() };
+    let dispatcher = Dispatcher { context, ..dispatcher };
+    assert_eq!(dispatcher.office.admit(&due, DUE), Admission::Admitted);
+    let place = dispatcher.context.room.clone().acquire_owned().await.unwrap();
+    dispatcher.clone().attempt(due, place).await;
+    let sizes = dispatcher.office.sizes();
+    assert_eq!((sizes.ready, sizes.under_way, sizes.settled), (1, 0, 0));
 }
 
 #[test]

@@ -108,6 +108,8 @@ impl ShardHost {
             node: parts.node,
             shard: parts.shard,
             lease: parts.timing.election_min,
+            // Heartbeats are set to more than a round trip, which is what an entry takes besides a sync.
+            commit_patience: parts.timing.heartbeat / 2,
             proposer: proposer.clone(),
             reader: reader.clone(),
             feed: feed.clone(),

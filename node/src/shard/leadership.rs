@@ -44,6 +44,8 @@ pub struct Leadership {
     pub shard: u16,
     /// The leader's lease: attempts start only while a quorum has answered within it.
     pub lease: Duration,
+    /// No attempt starts while an entry has been under way for that long.
+    pub commit_patience: Duration,
     /// Replicates the session's own commands.
     pub proposer: Proposer,
     /// The shard's state.
@@ -166,15 +168,18 @@ impl Leadership {
         }
     }
 
-    /// Attempts start only while a quorum has answered within the lease, and the clock may be trusted.
+    /// Attempts start only while a quorum has answered within the lease, the clock may be trusted, and entries are
+    /// committed: what a leader that was just cut off calls before its lease ends, its successor calls again.
     fn may_start(&self, raft: Raft) -> Arc<dyn Fn() -> bool + Send + Sync> {
-        let (lease, clocks) = (self.lease, self.clocks.clone());
+        let (lease, clocks, proposer) = (self.lease, self.clocks.clone(), self.proposer.clone());
+        let commit_patience = self.commit_patience;
+        let commits = move || proposer.under_way_for() < commit_patience;
         Arc::new(move || match clocks.verdict() {
-            Verdict::Alone => raft.is_leader(),
+            Verdict::Alone => raft.is_leader() && commits(),
             Verdict::Trusted if Mutant::SendWithoutLease.is_on() => true,
             Verdict::Trusted => {
                 let acknowledged = raft.as_leader().ok().and_then(|leader| leader.last_quorum_acked());
-                acknowledged.is_some_and(|at| at.elapsed() < lease)
+                acknowledged.is_some_and(|at| at.elapsed() < lease) && commits()
             }
             Verdict::NotCompared | Verdict::Ahead(_) => false,
         })

@@ -274,6 +274,13 @@ impl Office {
         self.defer(due, at);
     }
 
+    /// An admitted attempt may not start now: it is the first again when it may.
+    pub fn hold(&self, due: Due) {
+        self.withdraw_waiting(&due);
+        self.put_back(due);
+        self.wake.notify_one();
+    }
+
     /// An admitted attempt waits for a place at its destination: it is not under way, and not settled.
     pub fn withdraw_waiting(&self, due: &Due) {
         self.desk.lock().withdraw(due);

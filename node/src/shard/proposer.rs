@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use openraft::errors::ClientWriteError;
 use openraft::impls::OneshotResponder;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use raft_store::type_config::LeaderId;
 use raft_store::{EntryData, EntryReply};
 use timer_core::command::{Entry, Envelope, Reply};
@@ -78,12 +78,17 @@ pub struct Proposer {
     bytes: Arc<Semaphore>,
     bytes_max: usize,
     applied_index: Arc<AtomicU64>,
+    under_way: Arc<UnderWay>,
 }
+
+/// Since when an entry is under way, if one is.
+type UnderWay = Mutex<Option<Instant>>;
 
 /// What the loop needs.
 pub struct ProposerLoop {
     queue: mpsc::Receiver<Proposal>,
     applied_index: Arc<AtomicU64>,
+    under_way: Arc<UnderWay>,
     raft: Arc<RwLock<Option<Raft>>>,
     clock: Arc<dyn Clock>,
     stamp_check: StampCheck,
@@ -101,16 +106,18 @@ pub fn proposer(
     on_entry: Arc<dyn Fn(usize) + Send + Sync>,
 ) -> (Proposer, ProposerLoop) {
     let (tx, rx) = mpsc::channel(bounds.commands_max);
-    let applied_index = Arc::new(AtomicU64::new(0));
+    let (applied_index, under_way) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
     let bytes_max = bounds.bytes_max.min(Semaphore::MAX_PERMITS);
     let handle = Proposer {
         queue: tx,
         bytes: Arc::new(Semaphore::new(bytes_max)),
         bytes_max,
         applied_index: applied_index.clone(),
+        under_way: under_way.clone(),
     };
+    let linger = bounds.linger;
     let behind =
-        ProposerLoop { queue: rx, applied_index, raft, clock, stamp_check, linger: bounds.linger, on_entry };
+        ProposerLoop { queue: rx, applied_index, under_way, raft, clock, stamp_check, linger, on_entry };
     (handle, behind)
 }
 
@@ -144,6 +151,12 @@ impl Proposer {
     pub fn queue(&self) -> (usize, usize) {
         let commands = self.queue.max_capacity() - self.queue.capacity();
         (commands, self.bytes_max.saturating_sub(self.bytes.available_permits()))
+    }
+
+    /// How long the entry that is under way has been so; zero if none is.
+    #[must_use]
+    pub fn under_way_for(&self) -> Duration {
+        self.under_way.lock().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The largest log index that a reply has shown to be applied.
@@ -248,12 +261,14 @@ impl ProposerLoop {
         (self.on_entry)(commands.len());
         let entry = Entry { proposed_at: self.clock.now(), commands };
         let checked = (self.stamp_check)();
+        *self.under_way.lock() = Some(Instant::now());
         let raft = self.raft.read().clone();
         let outcome = match (checked, raft) {
             (Err(reason), _) => Err(ProposeError::Untrusted(reason)),
             (Ok(()), None) => Err(ProposeError::NotLeader(None)),
             (Ok(()), Some(raft)) => write(&raft, leader, &entry, &self.applied_index).await,
         };
+        *self.under_way.lock() = None;
         distribute(outcome, answers);
         drop(permits);
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, sleep_until};
 use super::cluster::Cluster;
-use super::receiver::{Receiver, now_ms, rfc3339};
+use super::receiver::{Call, Receiver, now_ms, rfc3339};
 
 const WAIT: Duration = Duration::from_secs(15);
 
@@ -56,6 +56,41 @@ async fn a_leader_that_stood_still_loses_nothing_and_repeats_nothing() {
         assert!(calls[0].at_ms - calls[0].scheduled_ms <= 3_000, "{calls:?}");
     }
     cluster.wait_ready().await;
+}
+
+/// What a leader calls while nothing that it proposes is committed, its successor would call again. The lease holds all
+/// the time here, and an entry may be under way for 0.2 s.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_entries_are_not_committed_starts_no_calls() {
+    let timing = [
+        ("TIMERD_RAFT__HEARTBEAT_MS", "400"),
+        ("TIMERD_RAFT__ELECTION_MIN_MS", "5000"),
+        ("TIMERD_RAFT__ELECTION_MAX_MS", "6000"),
+        ("TIMERD_RAFT__PROBE_MS", "12000"),
+    ];
+    let cluster = Cluster::start_tuned(3, 1, &timing).await;
+    let receiver = Receiver::start().await;
+    let leader = cluster.leader_of(0).await;
+    let paused_ms = now_ms() + 1_500;
+    let timers: Vec<(String, Value)> =
+        (0..60).map(|n| (format!("t-{n}"), timer_at(paused_ms + n * 50, &receiver))).collect();
+    cluster.put_all(&timers).await;
+    sleep_until(paused_ms).await;
+    (0..3).filter(|n| *n != leader).for_each(|n| cluster.nodes[n].pause());
+    sleep_until(paused_ms + 3_000).await;
+    let resumed_ms = now_ms();
+    (0..3).filter(|n| *n != leader).for_each(|n| cluster.nodes[n].resume());
+    let all_fired = |calls: &[Call]| timers.iter().all(|(id, _)| calls.iter().any(|call| call.id == *id));
+    receiver.wait_until("all fire", WAIT, all_fired).await;
+    for (id, calls) in receiver.by_id() {
+        assert_eq!(calls.len(), 1, "{id}: {calls:?}");
+        let call = &calls[0];
+        let held = call.at_ms >= resumed_ms;
+        assert!(
+            held || call.scheduled_ms < paused_ms + 1_500,
+            "{id} was called while nothing was committed: {call:?}"
+        );
+    }
 }
 
 /// What got 2xx fires once; what got none is there wholly, and fires once, or not at all, at every node alike.
