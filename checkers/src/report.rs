@@ -64,9 +64,12 @@ pub struct Summary {
     pub ghost: u64,
     /// Deliveries of an attempt that had been received before.
     pub duplicates: u64,
-    /// Of these, those with a lower token than one that was received before for the timer.
+    /// Of these, those of an attempt that had been answered before. The others had hung or been reset: they would have been
+    /// called again without any fault, as the next attempt.
+    pub duplicates_answered: u64,
+    /// Of all, those with a lower token than one that was received before for the timer.
     pub duplicates_fenced: u64,
-    /// Of these, the others: only `webhook-id` tells them.
+    /// Of all, the others: only `webhook-id` tells them.
     pub duplicates_unfenced: u64,
     /// Deliveries with a lower token than one that was received before for the timer.
     pub zombies: u64,
@@ -156,6 +159,7 @@ fn summary(history: &History, findings: &Findings) -> Summary {
         early: count(&[Breach::Early]),
         ghost: count(&[Breach::Ghost, Breach::AfterCleanAnswer]),
         duplicates: firing.duplicates_fenced + firing.duplicates_unfenced,
+        duplicates_answered: firing.duplicates_answered,
         duplicates_fenced: firing.duplicates_fenced,
         duplicates_unfenced: firing.duplicates_unfenced,
         zombies: firing.zombies,
@@ -169,6 +173,7 @@ fn summary(history: &History, findings: &Findings) -> Summary {
 struct Firing {
     acked: u64,
     fired: u64,
+    duplicates_answered: u64,
     duplicates_fenced: u64,
     duplicates_unfenced: u64,
     zombies: u64,
@@ -183,11 +188,16 @@ fn firing(history: &History) -> Firing {
             firing.fired += u64::from(!generation.deliveries.is_empty());
             firing.lateness_ms.extend(late_by(history, timer, generation));
         }
-        let mut seen = BTreeSet::new();
+        // Whether it was answered, by attempt.
+        let mut seen: BTreeMap<_, bool> = BTreeMap::new();
         let mut newest = None;
         for received in &timer.deliveries {
             let stale = newest > Some(received.delivery.token);
-            let again = !seen.insert(received.attempt());
+            let before = seen.get(&received.attempt()).copied();
+            let (again, answered) = (before.is_some(), before == Some(true));
+            let answered_now = received.delivery.answered_ns.is_some();
+            seen.insert(received.attempt(), answered || answered_now);
+            firing.duplicates_answered += u64::from(answered);
             firing.zombies += u64::from(stale);
             firing.duplicates_fenced += u64::from(again && stale);
             firing.duplicates_unfenced += u64::from(again && !stale);

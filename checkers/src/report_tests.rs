@@ -5,7 +5,7 @@ use crate::history::{Action, PhaseName, Reply};
 use crate::testing::{Script, answer, create, due, put, status, token, unknown};
 
 #[test]
-fn duplicates_are_counted_by_whether_a_token_tells_them() {
+fn duplicates_are_counted_by_whether_a_token_tells_them_and_whether_the_first_was_answered() {
     let script = Script::new()
         .leader(0, 1, 1)
         .leader(500, 20, 2)
@@ -17,6 +17,7 @@ fn duplicates_are_counted_by_whether_a_token_tells_them() {
     let summary = check(&script.history()).summary;
     assert_eq!((summary.acked, summary.fired), (1, 1));
     assert_eq!(summary.duplicates, 2);
+    assert_eq!(summary.duplicates_answered, 1, "the first that was repeated had hung");
     assert_eq!((summary.duplicates_fenced, summary.duplicates_unfenced, summary.zombies), (1, 1, 1));
 }
 
@@ -114,6 +115,7 @@ fn the_summary_has_the_names_of_the_results_file() {
         "early",
         "ghost",
         "duplicates",
+        "duplicatesAnswered",
         "zombies",
         "latenessMs",
         "verdict",

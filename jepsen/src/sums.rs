@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::recovery::{self, Recoveries};
 
 /// What is added up, with the name in the file.
-const ADDED: [(&str, &str); 15] = [
+const ADDED: [(&str, &str); 16] = [
     ("faultSeconds", "seconds under faults"),
     ("faultsEffective", "faults that took effect"),
     ("powerCuts", "power cuts"),
@@ -23,6 +23,8 @@ const ADDED: [(&str, &str); 15] = [
     ("early", "early"),
     ("ghost", "ghosts"),
     ("duplicates", "duplicates"),
+    // Not in lines from before 2026-12-01.
+    ("duplicatesAnswered", "of these, of attempts that had been answered"),
     ("zombies", "zombies"),
     ("boundaries", "inputs at the edge of what is allowed"),
 ];

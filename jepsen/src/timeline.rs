@@ -67,8 +67,8 @@ fn figures(judged: &Judged) -> String {
         (
             "duplicates",
             format!(
-                "{} with a higher token, {} with a lower one; {} zombies",
-                s.duplicates_unfenced, s.duplicates_fenced, s.zombies
+                "{} with a higher token, {} with a lower one; {} of attempts that had been answered; {} zombies",
+                s.duplicates_unfenced, s.duplicates_fenced, s.duplicates_answered, s.zombies
             ),
         ),
         ("lateness", format!("p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max)),

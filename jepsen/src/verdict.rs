@@ -152,8 +152,8 @@ impl Judged {
             s.acked, s.fired, s.lost, s.late, s.early, s.ghost
         );
         println!(
-            "duplicates: {} ({} with a higher token, {} with a lower one), zombies {}",
-            s.duplicates, s.duplicates_unfenced, s.duplicates_fenced, s.zombies
+            "duplicates: {} ({} with a higher token, {} with a lower one; {} of attempts that had been answered), zombies {}",
+            s.duplicates, s.duplicates_unfenced, s.duplicates_fenced, s.duplicates_answered, s.zombies
         );
         let late = s.lateness_ms;
         println!("lateness: p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max);

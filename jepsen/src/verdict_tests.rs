@@ -77,6 +77,7 @@ fn a_line_has_the_documented_names() {
         "early",
         "ghost",
         "duplicates",
+        "duplicatesAnswered",
         "zombies",
         "latenessMs",
         "verdict",
