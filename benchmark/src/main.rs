@@ -61,9 +61,10 @@ enum What {
         /// How many nodes; several numbers are measured in turn.
         #[arg(long, value_delimiter = ',', default_value = "1,3", value_parser = clap::value_parser!(u8).range(1..=9))]
         nodes: Vec<u8>,
-        /// Shards of the cluster.
-        #[arg(long, default_value_t = 4)]
-        shards: u16,
+        /// Shards of the cluster; with several numbers everything is measured with the first, and only creates with the
+        /// others.
+        #[arg(long, value_delimiter = ',', default_value = "4,1")]
+        shards: Vec<u16>,
         /// Half a minute instead of minutes: shows that it works, not how fast.
         #[arg(long)]
         quick: bool,
@@ -159,9 +160,14 @@ async fn perform(what: What, output: &Output) -> anyhow::Result<Vec<Measurement>
             }
             let size = if quick { Size::quick() } else { Size::full() };
             let mut rows = Vec::new();
+            let sizes = std::iter::once(size.clone()).chain(std::iter::repeat(size.of_creates()));
             for count in nodes {
-                let say = |line: &str| eprintln!("  {line}");
-                rows.extend(suite::run(&timerd, count.into(), shards, &size, &output.work_dir, &say).await?);
+                for (&shards, size) in shards.iter().zip(sizes.clone()) {
+                    let say = |line: &str| eprintln!("  {line}");
+                    rows.extend(
+                        suite::run(&timerd, count.into(), shards, &size, &output.work_dir, &say).await?,
+                    );
+                }
             }
             // One table a measure.
             rows.sort_by_key(|row| row.measure);

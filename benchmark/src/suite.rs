@@ -45,6 +45,13 @@ pub struct Size {
     pub creates: Duration,
     /// What is not counted before.
     pub warm_up: Duration,
+    /// How timers fire, unless only creates are measured.
+    pub firing: Option<FiringSize>,
+}
+
+/// How many timers fire.
+#[derive(Clone, Copy, Debug)]
+pub struct FiringSize {
     /// Timers that are due at once, and how long there is to create them.
     pub callbacks: (usize, Duration),
     /// Timers on an idle server, and how far they are spread.
@@ -58,9 +65,17 @@ impl Size {
             clients: vec![1, 16, 64, 256],
             creates: Duration::from_secs(10),
             warm_up: Duration::from_secs(2),
-            callbacks: (50_000, Duration::from_secs(40)),
-            lateness: (200, Duration::from_secs(20)),
+            firing: Some(FiringSize {
+                callbacks: (50_000, Duration::from_secs(40)),
+                lateness: (200, Duration::from_secs(20)),
+            }),
         }
+    }
+
+    /// What of it the number of shards changes most: creates, by the number of clients that the floors name.
+    pub fn of_creates(&self) -> Self {
+        let clients = if self.clients.contains(&64) { vec![64] } else { self.clients.clone() };
+        Self { clients, firing: None, ..self.clone() }
     }
 
     /// A size that shows in half a minute that everything works; its figures mean little.
@@ -69,8 +84,10 @@ impl Size {
             clients: vec![16],
             creates: Duration::from_secs(3),
             warm_up: Duration::from_secs(1),
-            callbacks: (2_000, Duration::from_secs(10)),
-            lateness: (50, Duration::from_secs(5)),
+            firing: Some(FiringSize {
+                callbacks: (2_000, Duration::from_secs(10)),
+                lateness: (50, Duration::from_secs(5)),
+            }),
         }
     }
 }
@@ -115,7 +132,7 @@ pub async fn run(
 ) -> Result<Vec<Measurement>, SuiteError> {
     let dir = tempfile::tempdir_in(work_dir)
         .map_err(|source| SuiteError::Directory { dir: work_dir.to_owned(), source })?;
-    say(&format!("starting {nodes} node(s) with {shards} shards"));
+    say(&format!("starting {nodes} node(s) with {shards} shard(s)"));
     let running = Nodes::start(timerd, nodes, shards, dir.path()).await?;
     let target = Target { addresses: running.addresses(), process_ids: running.process_ids() };
     let outcome = measure(&target, size, say).await;
@@ -129,13 +146,15 @@ pub async fn run(
 
 async fn measure(target: &Target, size: &Size, say: &dyn Fn(&str)) -> Result<Vec<Measurement>, SuiteError> {
     let mut rows = Vec::new();
-    // First, while nothing else goes on.
-    let (count, spread) = size.lateness;
-    say(&format!("lateness: {count} timers over {} s", spread.as_secs()));
-    rows.push(lateness(target, count, spread).await?);
-    let (count, lead) = size.callbacks;
-    say(&format!("callbacks: {count} timers due at once, in {} s", lead.as_secs()));
-    rows.push(callbacks(target, count, lead).await?);
+    if let Some(firing) = size.firing {
+        // First, while nothing else goes on.
+        let (count, spread) = firing.lateness;
+        say(&format!("lateness: {count} timers over {} s", spread.as_secs()));
+        rows.push(lateness(target, count, spread).await?);
+        let (count, lead) = firing.callbacks;
+        say(&format!("callbacks: {count} timers due at once, in {} s", lead.as_secs()));
+        rows.push(callbacks(target, count, lead).await?);
+    }
     // Where there is one node, every way is straight.
     let ways = if target.addresses.len() > 1 { &[false, true][..] } else { &[true] };
     for &clients in &size.clients {
