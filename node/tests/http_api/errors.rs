@@ -25,6 +25,11 @@ async fn a_path_without_operations_is_unknown() {
     ] {
         assert_eq!(api.call(line, "").await.problem(), (404, "ROUTE_NOT_FOUND"), "{line}");
     }
+    let elsewhere = api.call("PUT /v1/timers/hello", "").await;
+    assert_eq!(
+        elsewhere.json["detail"],
+        "there is nothing at /v1/timers/hello; timers are at /api/v1/groups/{group}/timers/{id}"
+    );
     let by_itself = Api::with(false, HttpSettings::default());
     for line in ["GET /api/v1/dev/clock", "POST /api/v1/dev/clock", "DELETE /api/v1/dev/clock"] {
         assert_eq!(by_itself.call(line, "").await.problem(), (404, "ROUTE_NOT_FOUND"), "{line}");
