@@ -30,11 +30,11 @@ async fn an_address_in_any_notation_is_blocked_without_a_connection() {
     for host in
         ["127.0.0.1", "0x7f000001", "2130706433", "017700000001", "127.1", "[::ffff:127.0.0.1]", "localhost"]
     {
-        let message = blocked(sender.send(&attempt(receiver.url_at(host))).await.result);
+        let message = blocked(sender.send(&attempt(receiver.url_at(host)), always()).await.unwrap().result);
         assert!(message.contains("is a loopback address"), "{host}: {message}");
     }
     for url in ["http://169.254.169.254/latest/meta-data", "http://[fd00:ec2::254]/", "http://10.0.0.1/"] {
-        blocked(sender.send(&attempt(url)).await.result);
+        blocked(sender.send(&attempt(url), always()).await.unwrap().result);
     }
     assert_eq!((receiver.connections(), receiver.seen().len()), (0, 0));
 }
@@ -46,7 +46,8 @@ async fn a_name_with_a_public_and_a_private_address_is_blocked() {
     let sender = sender_with(allowing(&[]), resolving(&names));
     for addresses in [["1.1.1.1", "127.0.0.1"], ["127.0.0.1", "1.1.1.1"], ["1.1.1.1", "::ffff:127.0.0.1"]] {
         names.set("hooks.test", &addresses);
-        let message = blocked(sender.send(&attempt(receiver.url_at("hooks.test"))).await.result);
+        let message =
+            blocked(sender.send(&attempt(receiver.url_at("hooks.test")), always()).await.unwrap().result);
         assert_eq!(
             message,
             "hooks.test: 127.0.0.1 is a loopback address, which callbacks may not go to unless \
@@ -63,9 +64,9 @@ async fn a_name_is_judged_anew_with_every_connection() {
     let settings = SenderSettings { connection_age_max: Duration::ZERO, ..resolving(&names) };
     let sender = sender_with(allowing(&["127.0.0.1"]), settings);
     let attempt = attempt(receiver.url_at("hooks.test"));
-    assert_eq!(sender.send(&attempt).await.result, AttemptResult::Delivered);
+    assert_eq!(sender.send(&attempt, always()).await.unwrap().result, AttemptResult::Delivered);
     names.set("hooks.test", &["10.0.0.1"]);
-    blocked(sender.send(&attempt).await.result);
+    blocked(sender.send(&attempt, always()).await.unwrap().result);
 }
 
 #[tokio::test]
@@ -75,19 +76,19 @@ async fn what_is_listed_is_reached() {
     names.set("other.test", &["127.0.0.1"]);
     for allow in ["127.0.0.0/8", "127.0.0.1", "loopback", "hooks.test"] {
         let sender = sender_with(allowing(&[allow]), resolving(&names));
-        let result = sender.send(&attempt(receiver.url_at("hooks.test"))).await.result;
+        let result = sender.send(&attempt(receiver.url_at("hooks.test")), always()).await.unwrap().result;
         assert_eq!(result, AttemptResult::Delivered, "{allow}");
     }
     let sender = sender_with(allowing(&["hooks.test", "private"]), resolving(&names));
-    blocked(sender.send(&attempt(receiver.url_at("other.test"))).await.result);
-    blocked(sender.send(&attempt(receiver.url())).await.result);
+    blocked(sender.send(&attempt(receiver.url_at("other.test")), always()).await.unwrap().result);
+    blocked(sender.send(&attempt(receiver.url()), always()).await.unwrap().result);
 }
 
 #[tokio::test]
 async fn a_url_that_was_never_valid_ends_the_timer() {
     let sender = sender(SenderSettings::default());
     for url in ["file:///etc/passwd", "http://user:pass@127.0.0.1/", "http://127.0.0.1:0/", "nonsense"] {
-        let (error, permanent) = failure(sender.send(&attempt(url)).await.result);
+        let (error, permanent) = failure(sender.send(&attempt(url), always()).await.unwrap().result);
         assert_eq!((error.kind, permanent), (ErrorKind::InvalidCallback, true), "{url}");
         assert!(error.message.starts_with("callbackUrl must "), "{}", error.message);
     }
@@ -113,7 +114,7 @@ proptest! {
         attempt.timer.key.id = id;
         attempt.timer.traceparent = traceparent;
         attempt.timer.definition.callback.headers = vec![(name, value)];
-        let report = runtime.block_on(async { sender_with(allowing(&[]), settings).send(&attempt).await });
+        let report = runtime.block_on(async { sender_with(allowing(&[]), settings).send(&attempt, always()).await.unwrap() });
         prop_assert!(matches!(report.result, AttemptResult::Failed { .. }), "{:?}", report);
         prop_assert!(report.started_at <= report.finished_at);
     }

@@ -16,7 +16,7 @@ const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 async fn result_of(status: u16, headers: &'static [(&str, &str)], body: &'static str) -> AttemptResult {
     let receiver = Receiver::start(move |_| answer(status, headers, body)).await;
     let sender = sender(SenderSettings::default());
-    let result = sender.send(&attempt(receiver.url())).await.result;
+    let result = sender.send(&attempt(receiver.url()), always()).await.unwrap().result;
     assert_eq!(receiver.seen().len(), 1, "one request for one attempt");
     result
 }
@@ -26,7 +26,7 @@ async fn the_request_arrives_as_it_is_meant() {
     let receiver = Receiver::start(|_| answer(204, &[], "")).await;
     let mut attempt = attempt(format!("http://{}/a/b?c=%20d", receiver.address));
     attempt.timer.definition.callback.headers = vec![("authorization".into(), "Bearer x".into())];
-    let report = sender(SenderSettings::default()).send(&attempt).await;
+    let report = sender(SenderSettings::default()).send(&attempt, always()).await.unwrap();
     assert_eq!(report.result, AttemptResult::Delivered);
     assert!(report.started_at <= report.finished_at);
     let [seen] = receiver.seen().try_into().unwrap();
@@ -56,7 +56,7 @@ async fn methods_without_a_body_send_none() {
         let mut attempt = attempt(receiver.url());
         attempt.timer.definition.callback.method = method;
         attempt.timer.definition.payload = Payload::None;
-        assert_eq!(sender.send(&attempt).await.result, AttemptResult::Delivered);
+        assert_eq!(sender.send(&attempt, always()).await.unwrap().result, AttemptResult::Delivered);
     }
     for seen in receiver.seen() {
         assert!(seen.body.is_empty() && !seen.headers.contains_key("content-type"), "{seen:?}");
@@ -71,7 +71,10 @@ async fn the_largest_payload_arrives_to_the_byte() {
     attempt.timer.definition.callback.body = BodyMode::Payload;
     attempt.timer.definition.payload =
         Payload::Binary { bytes: payload.clone().into(), content_type: "image/png".into() };
-    assert_eq!(sender(SenderSettings::default()).send(&attempt).await.result, AttemptResult::Delivered);
+    assert_eq!(
+        sender(SenderSettings::default()).send(&attempt, always()).await.unwrap().result,
+        AttemptResult::Delivered
+    );
     let [seen] = receiver.seen().try_into().unwrap();
     assert_eq!(seen.headers["content-type"], "image/png");
     assert!(seen.body == payload);
@@ -126,7 +129,7 @@ async fn a_status_ends_it_or_is_retried() {
 async fn retry_after_is_taken_from_the_answer() {
     let headers = &[("retry-after", "120")];
     let receiver = Receiver::start(|_| answer(503, headers, "")).await;
-    let report = sender(SenderSettings::default()).send(&attempt(receiver.url())).await;
+    let report = sender(SenderSettings::default()).send(&attempt(receiver.url()), always()).await.unwrap();
     let AttemptResult::Failed { retry_after: Some(at), .. } = report.result else { panic!("{report:?}") };
     assert!((report.started_at.0..=report.finished_at.0).contains(&(at.0 - 120_000)));
 }
@@ -139,7 +142,8 @@ async fn redirects_are_not_followed() {
             let to = location.clone();
             let receiver = Receiver::start(move |_| answer(status, &[("location", &to)], "")).await;
             let sender = sender(SenderSettings::default());
-            let (kind, message) = retried(sender.send(&attempt(receiver.url())).await.result);
+            let (kind, message) =
+                retried(sender.send(&attempt(receiver.url()), always()).await.unwrap().result);
             assert_eq!(kind, ErrorKind::HttpStatus);
             assert!(message.ends_with(&format!("redirects are not followed, this one goes to {location}")));
             assert_eq!(receiver.seen().len(), 1);
@@ -158,7 +162,11 @@ async fn a_body_beyond_the_bound_is_dropped_and_delivered() {
         answer(200, JSON, if seen.uri == "/fits" { fits.clone() } else { larger.clone() })
     })
     .await;
-    let (kind, _) = retried(sender.send(&attempt(format!("{}fits", receiver.url()))).await.result);
+    let (kind, _) =
+        retried(sender.send(&attempt(format!("{}fits", receiver.url())), always()).await.unwrap().result);
     assert_eq!(kind, ErrorKind::ReceiverRefused);
-    assert_eq!(sender.send(&attempt(receiver.url())).await.result, AttemptResult::Delivered);
+    assert_eq!(
+        sender.send(&attempt(receiver.url()), always()).await.unwrap().result,
+        AttemptResult::Delivered
+    );
 }

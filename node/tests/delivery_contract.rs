@@ -62,7 +62,7 @@ async fn seen(change: impl FnOnce(&mut Attempt)) -> Seen {
     let receiver = Receiver::start(|_| answer(204, &[], "")).await;
     let mut attempt = attempt(receiver.url());
     change(&mut attempt);
-    sender(SenderSettings::default()).send(&attempt).await;
+    sender(SenderSettings::default()).send(&attempt, always()).await.unwrap();
     let [seen] = receiver.seen().try_into().unwrap();
     seen
 }
@@ -125,7 +125,8 @@ async fn the_answers_that_the_contract_shows_mean_what_it_says() {
         let receiver =
             Receiver::start(move |_| answer(200, &[("content-type", "application/json")], body.clone()))
                 .await;
-        let result = sender(SenderSettings::default()).send(&attempt(receiver.url())).await.result;
+        let result =
+            sender(SenderSettings::default()).send(&attempt(receiver.url()), always()).await.unwrap().result;
         let as_said = match name.as_str() {
             "delivered" => matches!(result, AttemptResult::Delivered),
             "again" => matches!(result, AttemptResult::DeliveredNext { payload: None, .. }),

@@ -62,14 +62,14 @@ fn settings(host: &str, roots: RootCertStore) -> SenderSettings {
 async fn a_receiver_that_is_trusted_is_called() {
     let url = format!("https://hooks.test:{}/", tls_server());
     let sender = sender(settings("hooks.test", authority()));
-    assert_eq!(sender.send(&attempt(url)).await.result, AttemptResult::Delivered);
+    assert_eq!(sender.send(&attempt(url), always()).await.unwrap().result, AttemptResult::Delivered);
 }
 
 #[tokio::test]
 async fn a_certificate_of_another_name_is_refused() {
     let url = format!("https://other.test:{}/", tls_server());
     let sender = sender(settings("other.test", authority()));
-    let (kind, message) = retried(sender.send(&attempt(url)).await.result);
+    let (kind, message) = retried(sender.send(&attempt(url), always()).await.unwrap().result);
     assert_eq!(kind, ErrorKind::Tls, "{message}");
     assert!(message.contains("not valid for name"), "{message}");
 }
@@ -78,7 +78,7 @@ async fn a_certificate_of_another_name_is_refused() {
 async fn a_certificate_of_an_unknown_authority_is_refused() {
     let url = format!("https://hooks.test:{}/", tls_server());
     let sender = sender(settings("hooks.test", RootCertStore::empty()));
-    let (kind, message) = retried(sender.send(&attempt(url)).await.result);
+    let (kind, message) = retried(sender.send(&attempt(url), always()).await.unwrap().result);
     assert_eq!(kind, ErrorKind::Tls, "{message}");
     assert!(message.contains("UnknownIssuer"), "{message}");
 }
@@ -87,7 +87,8 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 async fn a_receiver_that_speaks_no_tls_is_no_tls_connection() {
     let receiver = Receiver::start(|_| answer(200, &[], "")).await;
     let url = format!("https://{}/", receiver.address);
-    let (kind, message) = retried(sender(SenderSettings::default()).send(&attempt(url)).await.result);
+    let (kind, message) =
+        retried(sender(SenderSettings::default()).send(&attempt(url), always()).await.unwrap().result);
     assert_eq!(kind, ErrorKind::Tls, "{message}");
     assert!(message.starts_with("no TLS connection: "), "{message}");
     assert_eq!(receiver.seen().len(), 0);

@@ -3,6 +3,7 @@
 
 mod answer;
 mod bounded;
+mod checked_body;
 mod connector;
 mod failure;
 mod guard;
@@ -20,6 +21,7 @@ use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
 pub use answer::ANSWER_BYTES_MAX;
+pub use checked_body::{MaySend, Withheld};
 pub use guard::{AddressPolicy, PolicyError};
 pub use resolver::{Resolve, SystemResolver};
 pub use sender::{Sender, SenderError, SenderSettings};

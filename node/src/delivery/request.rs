@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
-use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use timer_core::definition::{BodyMode, Callback, Method as CallbackMethod, Payload};
@@ -68,10 +67,10 @@ pub(super) enum RequestFault {
 }
 
 /// The request of `attempt`, sent at `now`.
-pub(super) fn request(attempt: &Attempt, now: Millis) -> Result<Request<Full<Bytes>>, RequestFault> {
+pub(super) fn request(attempt: &Attempt, now: Millis) -> Result<Request<Bytes>, RequestFault> {
     let callback = &attempt.timer.definition.callback;
     let url = url_check::parse(&callback.url).map_err(RequestFault::Url)?;
-    let mut request = Request::new(Full::default());
+    let mut request = Request::new(Bytes::new());
     *request.method_mut() = method(callback.method);
     *request.uri_mut() = Uri::try_from(String::from(url))?;
     *request.headers_mut() = headers(attempt, now)?;
@@ -80,7 +79,7 @@ pub(super) fn request(attempt: &Attempt, now: Millis) -> Result<Request<Full<Byt
         if let Some(content_type) = content_type {
             request.headers_mut().insert(CONTENT_TYPE, content_type);
         }
-        *request.body_mut() = Full::new(body);
+        *request.body_mut() = body;
     }
     Ok(request)
 }

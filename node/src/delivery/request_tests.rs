@@ -1,6 +1,5 @@
 //! The request of an attempt, to the byte.
 
-use http_body_util::BodyExt as _;
 use timer_core::definition::{Definition, LatePolicy, RetryPolicy};
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::timer::{InFlight, State};
@@ -55,64 +54,64 @@ fn callback(attempt: &mut Attempt) -> &mut Callback {
     &mut attempt.timer.definition.callback
 }
 
-fn header<'a>(request: &'a Request<Full<Bytes>>, name: &str) -> Option<&'a str> {
+fn header<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
     request.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-async fn text(request: Request<Full<Bytes>>) -> String {
-    String::from_utf8(request.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+fn text(request: Request<Bytes>) -> String {
+    String::from_utf8(request.into_body().to_vec()).unwrap()
 }
 
-#[tokio::test]
-async fn the_envelope_has_the_payload_to_the_byte() {
+#[test]
+fn the_envelope_has_the_payload_to_the_byte() {
     let request = request(&attempt(), NOW).unwrap();
     assert_eq!(header(&request, "content-type"), Some("application/json"));
     assert_eq!(
-        text(request).await,
+        text(request),
         "{\"group\":\"orders\",\"id\":\"a/b \\\"ü\\\"\",\"generation\":28675,\"attempt\":4,\
          \"executeAt\":\"2026-11-25T01:02:02.956Z\",\
          \"payload\":{ \"n\": 1.50, \"n\": 12345678901234567890123 }}"
     );
 }
 
-#[tokio::test]
-async fn an_envelope_without_payload_says_null() {
+#[test]
+fn an_envelope_without_payload_says_null() {
     let mut attempt = attempt();
     attempt.timer.definition.payload = Payload::None;
-    assert!(text(request(&attempt, NOW).unwrap()).await.ends_with("\"payload\":null}"));
+    assert!(text(request(&attempt, NOW).unwrap()).ends_with("\"payload\":null}"));
 }
 
-#[tokio::test]
-async fn an_envelope_of_bytes_has_them_in_base64_with_their_type() {
+#[test]
+fn an_envelope_of_bytes_has_them_in_base64_with_their_type() {
     let mut attempt = attempt();
     attempt.timer.definition.payload =
         Payload::Binary { bytes: [0, 255, 254].as_slice().into(), content_type: "image/png".into() };
-    let json = text(request(&attempt, NOW).unwrap()).await;
+    let json = text(request(&attempt, NOW).unwrap());
     assert!(json.ends_with("\"payloadBase64\":\"AP/+\",\"contentType\":\"image/png\"}"), "{json}");
 }
 
-#[tokio::test]
-async fn the_payload_alone_is_sent_as_it_is() {
+#[test]
+fn the_payload_alone_is_sent_as_it_is() {
     let mut attempt = attempt();
     callback(&mut attempt).body = BodyMode::Payload;
     let json = request(&attempt, NOW).unwrap();
     assert_eq!(header(&json, "content-type"), Some("application/json"));
-    assert_eq!(text(json).await, "{ \"n\": 1.50, \"n\": 12345678901234567890123 }");
+    assert_eq!(text(json), "{ \"n\": 1.50, \"n\": 12345678901234567890123 }");
 
     let (bytes, content_type) = (b"\x01\x02".as_slice().into(), "application/x-thing; v=1".into());
     attempt.timer.definition.payload = Payload::Binary { bytes, content_type };
     let binary = request(&attempt, NOW).unwrap();
     assert_eq!(header(&binary, "content-type"), Some("application/x-thing; v=1"));
-    assert_eq!(text(binary).await, "\x01\x02");
+    assert_eq!(text(binary), "\x01\x02");
 
     attempt.timer.definition.payload = Payload::None;
     let none = request(&attempt, NOW).unwrap();
     assert_eq!(header(&none, "content-type"), None);
-    assert_eq!(text(none).await, "");
+    assert_eq!(text(none), "");
 }
 
-#[tokio::test]
-async fn methods_without_a_body_send_none() {
+#[test]
+fn methods_without_a_body_send_none() {
     let methods = [
         (CallbackMethod::Post, "POST", true),
         (CallbackMethod::Put, "PUT", true),
@@ -126,7 +125,7 @@ async fn methods_without_a_body_send_none() {
         let request = request(&attempt, NOW).unwrap();
         assert_eq!(request.method().as_str(), name);
         assert_eq!(header(&request, "content-type").is_some(), has_body, "{name}");
-        assert_eq!(text(request).await.is_empty(), !has_body, "{name}");
+        assert_eq!(text(request).is_empty(), !has_body, "{name}");
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, response};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use timer_core::command::AttemptResult;
@@ -19,14 +19,15 @@ use tokio::time::Instant;
 
 use super::answer::{self, ANSWER_BYTES_MAX, Body};
 use super::bounded::Bounded;
+use super::checked_body::{CheckedBody, MaySend, Withheld};
 use super::connector::{Connector, Origin};
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::guard::AddressPolicy;
 use super::resolver::{Resolve, SystemResolver};
 use super::{Attempt, Report, request};
 use crate::environment::Clock;
 
-type HttpClient = Client<Bounded<HttpsConnector<Connector>>, Full<Bytes>>;
+type HttpClient = Client<Bounded<HttpsConnector<Connector>>, CheckedBody>;
 
 /// How long a connection may take from the name to the end of TLS, whoever still waits for it.
 const CONNECTED_MAX: Duration = Duration::from_secs(60);
@@ -119,25 +120,54 @@ impl Sender {
 
     /// Makes one attempt. It takes at most the callback's time-out, from resolving the name to the last byte
     /// of the answer; whatever goes wrong is part of the report.
-    pub async fn send(&self, attempt: &Attempt) -> Report {
+    ///
+    /// `may_send` is asked once more when a connection is there, right before the request is written: a node that was
+    /// paused or waited for a connection meanwhile may have lost its lead, and another may have called in its place. A
+    /// request without a body is not asked.
+    ///
+    /// # Errors
+    /// It might no longer be sent; nothing was.
+    pub async fn send(&self, attempt: &Attempt, may_send: MaySend) -> Result<Report, Withheld> {
         let started_at = self.clock.now();
         let timeout = Duration::from_millis(attempt.timer.definition.callback.timeout.0);
         let exchange =
             Exchange { sender: self, attempt, started_at, timeout, deadline: Instant::now() + timeout };
-        let result = match exchange.head().await {
+        let result = match exchange.head(may_send).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 let body = exchange.body(body).await;
                 self.meaning(attempt, &head, body)
             }
-            Err(failure) => failure.result(None, self.clock.now()),
+            Err(Unanswered::Withheld) => return Err(Withheld),
+            Err(Unanswered::Failed(failure)) => failure.result(None, self.clock.now()),
         };
         // The wall clock may have gone back meanwhile.
-        Report { result, started_at, finished_at: self.clock.now().max(started_at) }
+        Ok(Report { result, started_at, finished_at: self.clock.now().max(started_at) })
     }
 
     fn meaning(&self, attempt: &Attempt, head: &response::Parts, body: Body) -> AttemptResult {
         answer::meaning(head, body, &attempt.timer.definition.retry.dead_on, self.clock.now())
+    }
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    Withheld,
+    Failed(Failure),
+}
+
+impl Unanswered {
+    fn of_client(error: &legacy::Error) -> Self {
+        if failure::find::<Withheld>(error).is_some() {
+            return Self::Withheld;
+        }
+        Self::Failed(Failure::of_client(error))
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
@@ -152,23 +182,24 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Sends the request and gives the answer without its body.
-    async fn head(&self) -> Result<Response<Incoming>, Failure> {
-        let (request, connection) = self.request()?;
+    async fn head(&self, may_send: MaySend) -> Result<Response<Incoming>, Unanswered> {
+        let (request, connection) = self.request(may_send)?;
         // A request of which no byte was written, because its pooled connection had been closed, goes out on another
         // one by itself. Once some was written, the receiver may have it: sending it again here would be a second
         // delivery with the same fencing token, so it is a failed attempt, and the next one has a larger token.
         let response = match tokio::time::timeout_at(self.deadline, self.sender.client.request(request)).await
         {
-            Ok(answered) => answered.map_err(|error| Failure::of_client(&error))?,
-            Err(_) => return Err(Failure::timed_out(self.timeout, &awaited(&connection))),
+            Ok(answered) => answered.map_err(|error| Unanswered::of_client(&error))?,
+            Err(_) => return Err(Failure::timed_out(self.timeout, &awaited(&connection)).into()),
         };
         retire(&response, &connection);
         Ok(response)
     }
 
-    fn request(&self) -> Result<(Request<Full<Bytes>>, CaptureConnection), Failure> {
-        let mut request =
+    fn request(&self, may_send: MaySend) -> Result<(Request<CheckedBody>, CaptureConnection), Failure> {
+        let request =
             request::request(self.attempt, self.started_at).map_err(|fault| Failure::invalid(&fault))?;
+        let mut request = request.map(|bytes| CheckedBody::new(bytes, may_send));
         let connection = capture_connection(&mut request);
         Ok((request, connection))
     }

@@ -71,8 +71,9 @@ pub(super) struct VersionLabel {
 }
 
 pub(super) const SKIPPED: &str = "skipped";
-pub(super) const CALLBACK_RESULTS: [&str; 5] =
-    ["delivered", "failed", "failed_for_good", "deferred", SKIPPED];
+pub(super) const WITHHELD: &str = "withheld";
+pub(super) const CALLBACK_RESULTS: [&str; 6] =
+    ["delivered", "failed", "failed_for_good", "deferred", SKIPPED, WITHHELD];
 
 pub(super) fn attempt_name(result: &AttemptResult) -> &'static str {
     match result {

@@ -19,8 +19,8 @@ mod registration;
 
 use super::labels::{
     CALLBACK_RESULTS, CommandLabels, HttpLabels, OperationLabel, ResultLabel, SKIPPED, ShardLabel,
-    SnapshotLabels, StateLabel, answer_name, attempt_name, command_name, forwarded_label, snapshot_labels,
-    state_name,
+    SnapshotLabels, StateLabel, WITHHELD, answer_name, attempt_name, command_name, forwarded_label,
+    snapshot_labels, state_name,
 };
 pub use super::labels::{Forwarded, SnapshotDirection};
 use super::process::ProcessStats;
@@ -174,6 +174,12 @@ impl Metrics {
         self.callback_duration.observe(Duration::from_millis(took_ms).as_secs_f64());
         self.attempts_in_flight.dec();
         self.callbacks.get_or_create(&ResultLabel { result: attempt_name(result) }).inc();
+    }
+
+    /// An attempt that was started was not sent.
+    pub fn attempt_withheld(&self) {
+        self.attempts_in_flight.dec();
+        self.callbacks.get_or_create(&ResultLabel { result: WITHHELD }).inc();
     }
 
     /// A timer was skipped without an attempt, being later than its grace window.

@@ -109,6 +109,8 @@ fn every_handle_is_registered() {
     let metrics = used();
     metrics.attempt_started(70);
     metrics.attempt_started(70);
+    metrics.attempt_started(70);
+    metrics.attempt_withheld();
     metrics.attempt_finished(&AttemptResult::Delivered, 30);
     metrics.attempt_skipped();
     metrics.entry_proposed(64);
@@ -130,10 +132,11 @@ fn every_handle_is_registered() {
         ("timerd_http_requests_total{operation=\"getTimer\",status=\"200\"}", 1.0),
         ("timerd_http_request_duration_seconds_count{operation=\"getTimer\"}", 1.0),
         ("timerd_callback_lateness_seconds_bucket{le=\"0.05\"}", 0.0),
-        ("timerd_callback_lateness_seconds_bucket{le=\"0.1\"}", 2.0),
+        ("timerd_callback_lateness_seconds_bucket{le=\"0.1\"}", 3.0),
         ("timerd_callback_duration_seconds_sum", 0.03),
         ("timerd_callbacks_total{result=\"delivered\"}", 1.0),
         ("timerd_callbacks_total{result=\"skipped\"}", 1.0),
+        ("timerd_callbacks_total{result=\"withheld\"}", 1.0),
         ("timerd_callbacks_total{result=\"failed\"}", 0.0),
         ("timerd_attempts_in_flight", 1.0),
         ("timerd_proposal_commands_sum", 64.0),

@@ -21,12 +21,12 @@ const NOW: Millis = Millis(1_000_000);
 /// When the one timer is due.
 pub(in crate::shard) const DUE: Millis = Millis(NOW.0 + 10);
 
-fn put() -> Command {
+fn put(url: &str) -> Command {
     Command::Put(Box::new(Put {
         key: TimerKey::new("default", "forgotten"),
         definition: Definition {
             execute_at: DUE,
-            callback: Callback::post("http://receiver/"),
+            callback: Callback::post(url),
             payload: Body::Json(b"1".as_slice().into()),
             retry: RetryPolicy::default(),
             late: LatePolicy::Fire,
@@ -46,11 +46,12 @@ fn entry(index: u64, command: Command) -> Entry {
     Entry { log_id: log_id(1, 1, index), payload: Payload::Normal(EntryData(bytes)) }
 }
 
-/// The dispatcher of the session in office, which has read up to a minute from now and forgotten the one timer.
-pub(in crate::shard) async fn forgetful() -> Dispatcher {
+/// The dispatcher of the session in office, which has read up to a minute from now and forgotten the one timer, whose
+/// receiver is at `url`.
+pub(in crate::shard) async fn forgetful(url: &str) -> Dispatcher {
     let stores = Stores::memory(&MemoryDisk::new(false), 1, &StoreOptions::new("c")).unwrap();
     let mut shard = stores.shard(ShardId(0), None).unwrap();
-    let commands = [Command::OpenSession(OpenSession { node: NodeId(1) }), put()];
+    let commands = [Command::OpenSession(OpenSession { node: NodeId(1) }), put(url)];
     let entries: Vec<Entry> = (0..).zip(commands).map(|(index, command)| entry(index, command)).collect();
     // Nothing is applied that the log does not have.
     shard.log.append(entries.clone(), IOFlushed::noop()).await.unwrap();
@@ -72,7 +73,7 @@ fn held(dispatcher: &Dispatcher) -> bool {
 
 #[tokio::test]
 async fn a_timer_that_its_leader_forgot_is_read_from_the_tables_again() {
-    let dispatcher = forgetful().await;
+    let dispatcher = forgetful("http://receiver/").await;
     assert_eq!(dispatcher.office.next_due(), None, "it is forgotten");
     assert!(dispatcher.office.settled_below() > DUE, "the cursor would pass it");
     // The state machine has kept the cursor below the timer.
@@ -85,7 +86,7 @@ async fn a_timer_that_its_leader_forgot_is_read_from_the_tables_again() {
 
 #[tokio::test]
 async fn nothing_is_read_again_where_the_cursor_moved_or_another_session_is_in_office() {
-    let dispatcher = forgetful().await;
+    let dispatcher = forgetful("http://receiver/").await;
     let cursor = dispatcher.reader.shard_state().cursor;
     look_again_if_held(&dispatcher, cursor);
     let stranger = Arc::new(Office::new(

@@ -26,7 +26,7 @@ use super::feed::Notices;
 use super::office::{Admission, Due, Office};
 use super::proposer::{ProposeError, Proposer};
 use crate::blocking::away;
-use crate::delivery::{Attempt, Report, Sender};
+use crate::delivery::{Attempt, MaySend, Report, Sender, Withheld};
 use crate::environment::Clock;
 use crate::observability::metrics::Metrics;
 
@@ -89,7 +89,7 @@ pub struct Dispatcher {
     /// Replicates outcomes.
     pub proposer: Proposer,
     /// Whether this node may start an attempt now: the lease holds, the clock is trusted, and entries are committed.
-    pub may_start: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub may_start: MaySend,
     /// For outcomes that come after this office has ended.
     pub forward: ForwardOutcome,
     /// Shared.
@@ -305,7 +305,10 @@ impl Dispatcher {
             self.context.metrics.attempt_skipped();
             Report { result: AttemptResult::Skipped, started_at: now, finished_at: now }
         } else {
-            self.call(&timer, number, token, now).await
+            match self.call(&timer, number, token, (now, until)).await {
+                Ok(report) => report,
+                Err(Withheld) => return self.office.hold(due),
+            }
         };
         let outcome = Outcome {
             key: due.key.clone(),
@@ -320,7 +323,13 @@ impl Dispatcher {
         self.office.finish(&due);
     }
 
-    async fn call(&self, timer: &Timer, number: u32, token: u64, now: Millis) -> Report {
+    async fn call(
+        &self,
+        timer: &Timer,
+        number: u32,
+        token: u64,
+        (now, until): (Millis, Millis),
+    ) -> Result<Report, Withheld> {
         let wanted = timer.next_attempt_at.unwrap_or(timer.definition.execute_at);
         let attempt = Attempt {
             timer: timer.clone(),
@@ -331,10 +340,18 @@ impl Dispatcher {
             manual: timer.manual,
         };
         self.context.metrics.attempt_started(attempt.late_ms);
-        let report = self.context.sender.send(&attempt).await;
+        let sent = self.context.sender.send(&attempt, self.may_send(until)).await;
+        let report = sent.inspect_err(|Withheld| self.context.metrics.attempt_withheld())?;
         Failpoint::CallbackAnswered.pass();
         self.context.metrics.attempt_finished(&report.result, report.finished_at.since(report.started_at).0);
-        report
+        Ok(report)
+    }
+
+    /// Whether an attempt that was started, and ends before `until`, may be sent when that is asked.
+    fn may_send(&self, until: Millis) -> MaySend {
+        let (may_start, office, clock) =
+            (self.may_start.clone(), self.office.clone(), self.context.clock.clone());
+        Arc::new(move || office.may_send(may_start(), clock.now(), until))
     }
 
     /// Replicates an outcome; after the office has ended, through the leader that came after.

@@ -8,6 +8,8 @@ use raft_store::engine::memory::MemoryDisk;
 use raft_store::type_config::LeaderId;
 use raft_store::{StoreOptions, Stores};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::delivery::{AddressPolicy, SenderSettings};
@@ -123,21 +125,41 @@ async fn what_is_due_while_nothing_may_start_starts_once_it_may_without_a_move_o
     assert_eq!(office.sizes().settled, 20);
 }
 
-/// The wheel does not know that an entry hangs: it is asked again right before a call.
-#[tokio::test]
-async fn an_attempt_that_may_not_start_when_its_record_was_read_is_ready_again() {
-    let dispatcher = Dispatcher { may_start: Arc::new(|| false), ..forgetful().await };
+/// Makes the attempt that is due at [`DUE`], with `may_start`, and gives what is ready, under way and settled then.
+async fn attempt(dispatcher: Dispatcher, may_start: MaySend) -> (usize, usize, u64) {
     let slots = dispatcher.reader.scan_wheel(Bound::Unbounded, DUE + Span(1), 10).unwrap();
     let [slot] = slots.as_slice() else { panic!("{slots:?}") };
     let due = Due { key: slot.key.clone(), generation: slot.sequence, position: slot.at };
-    let at_due = ManualClock::new(DUE);
-    let context = DispatchContext { clock: Arc::new(at_due), ..dispatcher.context.clone() };
-    let dispatcher = Dispatcher { context, ..dispatcher };
+    let context = DispatchContext { clock: Arc::new(ManualClock::new(DUE)), ..dispatcher.context.clone() };
+    let dispatcher = Dispatcher { context, may_start, ..dispatcher };
     assert_eq!(dispatcher.office.admit(&due, DUE), Admission::Admitted);
     let place = dispatcher.context.room.clone().acquire_owned().await.unwrap();
     dispatcher.clone().attempt(due, place).await;
     let sizes = dispatcher.office.sizes();
-    assert_eq!((sizes.ready, sizes.under_way, sizes.settled), (1, 0, 0));
+    (sizes.ready, sizes.under_way, sizes.settled)
+}
+
+/// The wheel does not know that an entry hangs: it is asked again right before a call.
+#[tokio::test]
+async fn an_attempt_that_may_not_start_when_its_record_was_read_is_ready_again() {
+    let dispatcher = forgetful("http://receiver/").await;
+    assert_eq!(attempt(dispatcher, Arc::new(|| false)).await, (1, 0, 0));
+}
+
+/// The lead can be lost on the way to the receiver.
+#[tokio::test]
+async fn an_attempt_that_may_not_be_sent_when_its_connection_is_there_is_ready_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dispatcher = forgetful(&format!("http://{}/", listener.local_addr().unwrap())).await;
+    let metrics = dispatcher.context.metrics.clone();
+    let asked = AtomicBool::new(false);
+    let once = move || !asked.swap(true, Ordering::SeqCst);
+    assert_eq!(attempt(dispatcher, Arc::new(once)).await, (1, 0, 0));
+    assert!(metrics.render().contains("timerd_callbacks_total{result=\"withheld\"} 1"));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
+    assert_eq!(received, b"");
 }
 
 #[test]

@@ -26,6 +26,7 @@ use super::feed::Feed;
 use super::office::Office;
 use super::proposer::{ProposeError, Proposer};
 use super::raft::Raft;
+use crate::delivery::MaySend;
 use crate::peer::clocks::{Clocks, Verdict};
 
 /// The wait before another try to open a session.
@@ -170,7 +171,7 @@ impl Leadership {
 
     /// Attempts start only while a quorum has answered within the lease, the clock may be trusted, and entries are
     /// committed: what a leader that was just cut off calls before its lease ends, its successor calls again.
-    fn may_start(&self, raft: Raft) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    fn may_start(&self, raft: Raft) -> MaySend {
         let (lease, clocks, proposer) = (self.lease, self.clocks.clone(), self.proposer.clone());
         let commit_patience = self.commit_patience;
         let commits = move || proposer.under_way_for() < commit_patience;
@@ -190,13 +191,8 @@ impl Leadership {
             ended.cancel();
         }
         if let Some(office) = self.office.send_replace(None) {
-            let under_way = office.close();
-            tracing::info!(
-                shard = self.shard,
-                session = office.session,
-                under_way = under_way.len(),
-                "left office"
-            );
+            let under_way = office.leave();
+            tracing::info!(shard = self.shard, session = office.session, under_way, "left office");
         }
     }
 
@@ -211,6 +207,9 @@ impl Leadership {
         // later it is still true: this office starts nothing more.
         let proposed = self.proposer.propose(office.leader, Envelope::own(command), None);
         let proposed = tokio::time::timeout(TRANSFER_TIMEOUT, proposed).await;
+        if matches!(proposed, Ok(Ok(_))) {
+            office.hand_over();
+        }
         self.leaving.send_replace(true);
         let Some(target) = target.filter(|_| matches!(proposed, Ok(Ok(_)))) else { return false };
         tracing::info!(shard = self.shard, to = target, under_way = number, "handing over");

@@ -86,6 +86,8 @@ impl Office {
             awaited: waits,
             tokens: TokenMaker::new(session),
             stopped: false,
+            handed_over: false,
+            left: false,
             settled: 0,
         };
         Self { session, leader, desk: Mutex::new(desk), wake: Notify::new() }
@@ -274,7 +276,7 @@ impl Office {
         self.defer(due, at);
     }
 
-    /// An admitted attempt may not start now: it is the first again when it may.
+    /// An admitted attempt may not start, or not be sent, now: it is the first again when it may.
     pub fn hold(&self, due: Due) {
         self.withdraw_waiting(&due);
         self.put_back(due);
@@ -303,6 +305,26 @@ impl Office {
         }
         open.sort_by(|a, b| (&a.key, a.generation).cmp(&(&b.key, b.generation)));
         open
+    }
+
+    /// What [`Office::close`] has named is committed: whoever leads next waits for it.
+    pub fn hand_over(&self) {
+        self.desk.lock().handed_over = true;
+    }
+
+    /// Closes it for good: this node leads no more, and what is under way is not named to whoever does next, unless that
+    /// was done before. Gives how many are.
+    pub fn leave(&self) -> usize {
+        self.desk.lock().left = true;
+        self.close().len()
+    }
+
+    /// Whether an attempt under way may still be sent at `now`. `may_start`: as for any attempt of this node. `until`: up
+    /// to when it is waited for if it was handed over.
+    #[must_use]
+    pub fn may_send(&self, may_start: bool, now: Millis, until: Millis) -> bool {
+        let desk = self.desk.lock();
+        (may_start && !desk.left) || (desk.handed_over && now < until)
     }
 
     /// Whether it is closed.

@@ -71,3 +71,22 @@ fn the_cursor_does_not_overtake_what_a_predecessor_may_still_answer() {
     assert_eq!(office.admit(&due, at), Admission::Kept);
     assert_eq!(office.settled_below(), due.position);
 }
+
+#[test]
+fn an_attempt_under_way_is_sent_by_who_leads_or_if_its_successor_waits_for_it() {
+    let (now, until) = (NOW, NOW + Span(1));
+    let fresh = || office(&due(100), &[]);
+    let leads = fresh();
+    assert!(leads.may_send(true, now, until) && !leads.may_send(false, now, until));
+    // Named to the successor, and not committed yet: this node leads as long as it may start.
+    assert_eq!(leads.close(), []);
+    assert!(leads.may_send(true, now, until) && !leads.may_send(false, now, until));
+    leads.hand_over();
+    assert_eq!(leads.leave(), 0);
+    assert!(leads.may_send(false, now, until));
+    assert!(!leads.may_send(true, until, until), "nobody waits for it any more");
+    // It leads again, with another office: this one's tokens are older.
+    let lost = fresh();
+    assert_eq!(lost.leave(), 0);
+    assert!(!lost.may_send(true, now, until));
+}

@@ -19,7 +19,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use node::delivery::{AddressPolicy, Attempt, Resolve, Sender, SenderSettings};
+use node::delivery::{AddressPolicy, Attempt, MaySend, Resolve, Sender, SenderSettings};
 use node::environment::SystemClock;
 use parking_lot::Mutex;
 use timer_core::command::AttemptResult;
@@ -63,6 +63,11 @@ pub fn attempt(url: impl Into<String>) -> Attempt {
         traceparent: None,
     };
     Attempt { timer, attempt: 1, fencing_token: 1, late_ms: 0, cluster_id: "test".into(), manual: false }
+}
+
+/// An attempt may be sent.
+pub fn always() -> MaySend {
+    Arc::new(|| true)
 }
 
 /// The same, given up after `ms`.

@@ -52,7 +52,11 @@ impl Metrics {
     }
 
     fn register_delivery(&self, registry: &mut Registry) {
-        registry.register("callbacks", "Attempts that ended, by result", self.callbacks.clone());
+        registry.register(
+            "callbacks",
+            "Attempts that ended, by result; of the withheld ones nothing was sent",
+            self.callbacks.clone(),
+        );
         registry.register(
             "callback_lateness_seconds",
             "Start of an attempt less the time at which it was wanted",

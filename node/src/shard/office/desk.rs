@@ -58,6 +58,10 @@ pub(super) struct Desk {
     pub(super) awaited: HashMap<TimerKey, Vec<UnderWay>>,
     pub(super) tokens: TokenMaker,
     pub(super) stopped: bool,
+    /// What was under way when it stopped is committed.
+    pub(super) handed_over: bool,
+    /// This node leads no more, or leads again with another office.
+    pub(super) left: bool,
     pub(super) settled: u64,
 }
 
