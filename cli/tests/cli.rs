@@ -337,3 +337,67 @@ async fn the_cluster_is_shown_with_its_nodes() {
     assert_eq!(ran.code, 0);
     assert!(ran.out.starts_with("cluster    dev (c1)\nseen from  n1\nhealthy    yes\n"), "{}", ran.out);
 }
+
+fn results(all: &serde_json::Value) -> Step {
+    Step::Answer(
+        200,
+        vec![("content-type", "application/json".into())],
+        json!({ "results": all }).to_string(),
+    )
+}
+
+#[tokio::test]
+async fn a_batch_is_sent_in_parts_and_what_fails_is_told_with_its_line() {
+    let done = json!({"status": 200, "timer": support::timer_json(&json!({}))});
+    let missing = json!({"status": 404,
+        "problem": {"status": 404, "code": "TIMER_NOT_FOUND", "detail": "the group has no timer of this id"}});
+    let script = [results(&json!([done, missing])), results(&json!([done]))];
+    let lines =
+        "{\"op\":\"get\",\"id\":\"a\"}\n\n{\"op\":\"get\", \"id\":\"b\"}\n{\"op\":\"get\",\"id\":\"c\"}";
+    let args = ["batch", "-", "--at-once", "2", "--idempotency-key", "k"];
+
+    let server = FakeServer::start(script.clone()).await;
+    let ran = run_with_input(&server.url, &args, lines).await;
+    let expected = "\
+line 3: TIMER_NOT_FOUND (404): the group has no timer of this id
+3 operations: 2 succeeded, 1 failed
+";
+    assert_eq!((ran.code, ran.out.as_str()), (1, expected), "{}", ran.err);
+    let seen = server.seen();
+    assert_eq!(seen[0].json()["operations"], json!([{"op": "get", "id": "a"}, {"op": "get", "id": "b"}]));
+    assert_eq!(seen[1].json()["operations"], json!([{"op": "get", "id": "c"}]));
+    let keys: Vec<_> = seen.iter().map(|seen| seen.header("idempotency-key").unwrap()).collect();
+    assert_eq!(keys, ["k/0", "k/1"]);
+
+    let server = FakeServer::start(script).await;
+    let ran = run_with_input(&server.url, &[&args[..], &["--output", "json"]].concat(), lines).await;
+    let lines: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[1]["line"], &lines[1]["status"]), (3, &json!(3), &json!(404)));
+    assert_eq!(lines[2]["timer"]["id"], "hello");
+}
+
+#[tokio::test]
+async fn what_no_leader_could_do_is_sent_again_as_it_was() {
+    let open =
+        json!({"status": 503, "retryAfter": 1, "problem": {"status": 503, "code": "SHARD_UNAVAILABLE"}});
+    let done = json!({"status": 201, "replayed": true, "timer": support::timer_json(&json!({}))});
+    let server = FakeServer::start([results(&json!([open])), results(&json!([done]))]).await;
+    let ran = run_with_input(&server.url, &["batch", "-"], "{\"op\":\"get\",\"id\":\"a\"}\n").await;
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "1 operations: 1 succeeded (1 had been done before), 0 failed\n")
+    );
+    let seen = server.seen();
+    assert_eq!(seen[0].body, seen[1].body);
+    assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
+}
+
+#[tokio::test]
+async fn a_line_that_is_not_json_ends_a_batch_before_its_request_is_sent() {
+    let server = FakeServer::start([]).await;
+    let ran = run_with_input(&server.url, &["batch", "-"], "{\"op\":\"get\",\"id\":\"a\"}\nx\n").await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("line 2: ") && ran.err.contains("--idempotency-key"), "{}", ran.err);
+    assert!(server.seen().is_empty());
+}

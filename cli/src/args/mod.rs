@@ -3,6 +3,7 @@
 mod definition;
 mod listen;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
@@ -107,6 +108,13 @@ pub enum Command {
     Fire(ChangeArgs),
     /// Give a dead timer a new life
     Redrive(ChangeArgs),
+    /// Do many operations: one JSON object a line, from a file or the standard input
+    ///
+    /// Each line is an operation as `BatchOperation` in api.yaml describes it:
+    /// {"op":"put","id":"a","delay":"1h","callbackUrl":"https://…"}. Each succeeds or fails alone; what fails is printed,
+    /// and what no leader could do is tried again until --timeout.
+    #[command(verbatim_doc_comment)]
+    Batch(BatchArgs),
     /// Look at the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -185,6 +193,19 @@ pub struct ChangeArgs {
     pub id: String,
     #[command(flatten)]
     pub conditions: ConditionArgs,
+}
+
+/// `timerctl batch`.
+#[derive(Debug, clap::Args)]
+pub struct BatchArgs {
+    /// The file, or - for the standard input
+    pub file: PathBuf,
+    /// Operations in one request
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub at_once: u16,
+    /// Names the whole, so that repeating the command with the same file has no second effect; without it one is made
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
 }
 
 /// What must hold for a change.

@@ -1,5 +1,6 @@
 //! The commands, one a file, and what they share: a client, and the conditions of a change.
 
+mod batch;
 mod cluster;
 pub mod config;
 mod create;
@@ -26,6 +27,7 @@ pub async fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
         Command::Delete(args) => delete::run(&global, args, output).await,
         Command::Fire(args) => fire::run(&global, args, output).await,
         Command::Redrive(args) => redrive::run(&global, args, output).await,
+        Command::Batch(args) => batch::run(&global, args, output).await,
         Command::Cluster(ClusterCommand::Status) => cluster::status(&global, output).await,
         Command::Config(ConfigCommand::Check) => config::check(&global, output).await,
         Command::Listen(args) => listen::run(args, output).await,

@@ -1,6 +1,7 @@
 //! Where commands print: people get aligned text, scripts the server's own JSON. The texts themselves are
 //! made by pure functions, one kind of object a file.
 
+mod batch;
 mod checks;
 mod cluster;
 mod failure;
@@ -9,9 +10,13 @@ mod relative;
 mod table;
 mod timer;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
-use durable_timer::{Answer, ClusterView, Timer};
+use durable_timer::{Answer, BatchResults, ClusterView, Timer};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+pub use batch::BatchTotals;
 
 use crate::args::Format;
 use crate::clock;
@@ -36,6 +41,45 @@ impl Output {
     pub fn timer(&mut self, done: &str, answer: &Answer<Timer>) -> Result<(), Failure> {
         let text = timer::text(done, &answer.value, answer.replayed, clock::now());
         self.either(&text, &answer.body)
+    }
+
+    /// The results of one request of a batch, whose operations stood in `lines`.
+    pub fn batch(
+        &mut self,
+        lines: &[u64],
+        answer: &Answer<BatchResults>,
+        totals: &mut BatchTotals,
+    ) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            #[serde(borrow)]
+            results: Vec<&'a RawValue>,
+        }
+        answer.value.results.iter().for_each(|result| totals.count(result));
+        let results = lines.iter().zip(&answer.value.results);
+        let text: String = match self.format {
+            Format::Human => results.filter_map(|(line, result)| batch::failed_line(*line, result)).collect(),
+            Format::Json => {
+                let raw: Raw<'_> = serde_json::from_slice(&answer.body).map_err(io::Error::other)?;
+                lines.iter().zip(raw.results).map(|(line, result)| batch::json_line(*line, result)).collect()
+            }
+        };
+        self.write(text.as_bytes())?;
+        if io::stderr().is_terminal() {
+            write!(io::stderr(), "\r{}", batch::totals_text(totals).trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// All operations of a batch.
+    pub fn batch_totals(&mut self, totals: &BatchTotals) -> Result<(), Failure> {
+        if io::stderr().is_terminal() {
+            writeln!(io::stderr())?;
+        }
+        match self.format {
+            Format::Human => self.write(batch::totals_text(totals).as_bytes()),
+            Format::Json => Ok(()),
+        }
     }
 
     /// The cluster.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use super::node::Node;
 use crate::delivery::{AddressPolicy, UrlFault, check_url};
+use crate::http::limits::BATCHES_AT_ONCE_MAX;
 use crate::http::{HttpSettings, HttpState, ServerBounds, UrlCheck, router, serve_within};
 use crate::sockets::TcpListener;
 
@@ -21,6 +24,7 @@ pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpLis
             body_bytes_max: size(settings.body_bytes_max),
             ..HttpSettings::default()
         },
+        batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE_MAX)),
     };
     let bounds = ServerBounds { connections_max: size(settings.connections_max), ..ServerBounds::default() };
     let stop = node.stop.clone();

@@ -127,8 +127,8 @@ pub const KEYS: &[Key] = &[
         MIB,
         256 * MIB,
         24 * MIB,
-        "The largest request body; more is a 413. A batch \
-        of 16 MiB of payloads takes 22 MiB in base64.",
+        "The largest body of a batch; more is a 413. \
+        16 MiB of payloads take 22 MiB in base64. Any other request takes at most 1 MiB.",
     ),
     number(
         "http.connections_max",

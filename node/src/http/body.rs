@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::HttpState;
+use super::limits::BODY_BYTES_MAX;
 use super::problem::{Code, Problem};
 use crate::backend::Applied;
 
@@ -21,19 +22,33 @@ pub enum Media {
 /// JSON whose meaning is another than the document's own.
 const PATCH_TYPES: [&str; 2] = ["application/json-patch+json", "application/merge-patch+json"];
 
-/// Reads the whole body.
+/// Reads the whole body of a request that is no batch.
 ///
 /// # Errors
-/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `TIMEOUT` if the client is too slow, and
-/// `INVALID_ARGUMENT` if it breaks off.
+/// As [`read_within`].
 pub async fn read(
     state: &HttpState,
     headers: &HeaderMap,
     body: Body,
     media: Media,
 ) -> Result<Bytes, Problem> {
+    let bytes_max = BODY_BYTES_MAX.min(state.settings.body_bytes_max);
+    read_within(state, headers, body, media, bytes_max).await
+}
+
+/// Reads the whole body, of at most `bytes_max`.
+///
+/// # Errors
+/// `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, `TIMEOUT` if the client is too slow, and
+/// `INVALID_ARGUMENT` if it breaks off.
+pub async fn read_within(
+    state: &HttpState,
+    headers: &HeaderMap,
+    body: Body,
+    media: Media,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
     check_media_type(headers, media)?;
-    let bytes_max = state.settings.body_bytes_max;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| usize::try_from(bytes).map_or(true, |bytes| bytes > bytes_max)) {
         return Err(too_large(bytes_max));

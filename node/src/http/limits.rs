@@ -3,13 +3,24 @@
 
 use std::time::Duration;
 
-/// Bytes of a request's body.
+/// Bytes of the body of a request that is no batch, unless a node's setting is less.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long a connection may wait for a request's headers, idle time before them counted: above the 60 s after
 /// which common load balancers drop an idle connection, so that they never send on one that we just closed.
 pub const HEADER_READ_MAX: Duration = Duration::from_secs(75);
 /// How often an HTTP/2 client is asked whether it is still there.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Bytes of a batch's body, unless a node sets something else: 16 MiB of payloads take 22 MiB in base64.
+pub const BATCH_BYTES_MAX_DEFAULT: usize = 24 << 20;
+/// Operations in one batch.
+pub const BATCH_OPERATIONS_MAX: usize = 1_000;
+/// Batches that a node takes at the same time: their bodies lie in memory.
+pub const BATCHES_AT_ONCE_MAX: usize = 8;
+/// What a client whose batch found no place in its time is told to wait.
+pub const BATCH_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Operations of one batch that are under way at the same time: enough to fill entries of every shard, and few enough
+/// that single requests find room between them.
+pub const BATCH_OPERATIONS_AT_ONCE: usize = 64;
 /// How long a client may take to send a body.
 pub const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// How long a request waits for the cluster.

@@ -25,6 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post, put};
+use tokio::sync::Semaphore;
 
 pub use input::{UrlCheck, UrlFault};
 pub use server::{ServerBounds, serve, serve_within};
@@ -32,8 +33,8 @@ pub use server::{ServerBounds, serve, serve_within};
 use crate::backend::Backend;
 use crate::environment::Entropy;
 use handlers::{
-    cluster, create_timer, delete_timer, dev_clock, error_page, fire_timer, get_timer, health, info, metrics,
-    patch_timer, put_timer, redrive_timer, routing, unknown,
+    batch, cluster, create_timer, delete_timer, dev_clock, error_page, fire_timer, get_timer, health, info,
+    metrics, patch_timer, put_timer, redrive_timer, routing, unknown,
 };
 
 /// What all requests share. Clones share it.
@@ -47,6 +48,8 @@ pub struct HttpState {
     pub url_check: UrlCheck,
     /// Bounds.
     pub settings: HttpSettings,
+    /// Batches at the same time.
+    pub batches: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for HttpState {
@@ -60,7 +63,7 @@ impl std::fmt::Debug for HttpState {
 pub struct HttpSettings {
     /// How long a request waits for the cluster.
     pub deadline: Duration,
-    /// Bytes of a request's body.
+    /// Bytes of a request's body, which is a batch where there is more than [`limits::BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
     /// How long a client may take to send a body.
     pub body_read_max: Duration,
@@ -70,7 +73,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             deadline: limits::DEADLINE_DEFAULT,
-            body_bytes_max: limits::BODY_BYTES_MAX,
+            body_bytes_max: limits::BATCH_BYTES_MAX_DEFAULT,
             body_read_max: limits::BODY_READ_MAX,
         }
     }
@@ -86,6 +89,7 @@ pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)
         .delete(delete_timer::delete_timer);
     let mut routes = vec![
         ("/api/v1/groups/{group}/timers", post(create_timer::create_timer)),
+        ("/api/v1/groups/{group}/batch", post(batch::batch)),
         ("/api/v1/groups/{group}/timers/{id}", timer),
         ("/api/v1/groups/{group}/timers/{id}/fire", post(fire_timer::fire_timer)),
         ("/api/v1/groups/{group}/timers/{id}/redrive", post(redrive_timer::redrive_timer)),

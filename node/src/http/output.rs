@@ -266,10 +266,15 @@ pub fn etag(version: Sequence) -> Result<HeaderValue, Problem> {
 #[must_use]
 pub fn json_bytes(status: StatusCode, json: Vec<u8>) -> Response {
     let mut response = (status, json).into_response();
+    mark_json(&mut response);
+    response
+}
+
+/// Says of an answer that it is JSON, of this moment.
+pub fn mark_json(response: &mut Response) {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// An answer of `value` as JSON.

@@ -174,7 +174,7 @@ impl Problem {
 }
 
 /// Rounded up, so that nobody comes back too early; at least 1.
-fn whole_seconds(wait: Duration) -> u64 {
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
     let up = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(up).max(1)
 }

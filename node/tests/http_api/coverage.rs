@@ -20,6 +20,8 @@ const OF_THE_NODE: [&str; 3] = ["GET /api/v1/info", "GET /api/v1/cluster", "GET 
 
 const CLOCK: &str = "/api/v1/dev/clock";
 
+const BATCH: &str = "POST /api/v1/groups/default/batch";
+
 /// `line` with the path written out.
 fn in_group(group: &str, line: &str) -> String {
     let (method, rest) = line.split_once(' ').unwrap();
@@ -168,6 +170,25 @@ async fn what_the_cluster_can_not_do() -> Api {
     api
 }
 
+async fn what_a_batch_answers() -> Api {
+    let api = Api::new();
+    api.call(BATCH, r#"{"operations": [{"op": "get", "id": "x"}]}"#).await.ok();
+    assert_eq!(api.call(BATCH, "{}").await.problem(), (400, "INVALID_ARGUMENT"));
+    let elsewhere = api.call("POST /api/v1/groups/other/batch", r#"{"operations": []}"#).await;
+    assert_eq!(elsewhere.problem(), (404, "GROUP_NOT_FOUND"));
+    let long = api.call_with(BATCH, &[("content-length", "25165825")], "{}").await;
+    assert_eq!(long.problem(), (413, "PAYLOAD_TOO_LARGE"));
+    let text = api.call_with(BATCH, &[("content-type", "text/plain")], "{}").await;
+    assert_eq!(text.problem(), (415, "UNSUPPORTED_MEDIA_TYPE"));
+    let operations = vec![r#"{"op": "get", "id": "x"}"#; 1_001].join(",");
+    let many = api.call(BATCH, format!(r#"{{"operations": [{operations}]}}"#)).await;
+    assert_eq!(many.problem(), (422, "OUT_OF_RANGE"));
+    assert_eq!(api.call(BATCH, never()).await.problem(), (504, "TIMEOUT"));
+    let _place = api.batches.clone().try_acquire_owned().unwrap();
+    assert_eq!(api.call(BATCH, "{}").await.problem(), (503, "OVERLOADED"));
+    api
+}
+
 async fn what_the_node_says_of_itself() -> Api {
     let api = Api::new();
     for line in OF_THE_NODE {
@@ -209,6 +230,7 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_the_timer_does_not_allow().await,
         what_repeats_a_key_for_something_else().await,
         what_the_cluster_can_not_do().await,
+        what_a_batch_answers().await,
         what_the_node_says_of_itself().await,
     ];
     apis.extend(what_the_clock_answers().await);

@@ -23,6 +23,7 @@ use timer_core::shard_state::ShardState;
 use timer_core::tables::{Overlay, Tables, apply, lowest_position};
 use timer_core::time::Millis;
 use timer_core::timer::{InFlight, Timer};
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::contract::{Asked, CONTRACT};
@@ -251,6 +252,8 @@ pub struct Api {
     pub router: Router,
     backend: Arc<FakeBackend>,
     pub clock: ManualClock,
+    /// The places for batches: there is one.
+    pub batches: Arc<Semaphore>,
     /// Which combinations of the contract the answers so far were.
     pub seen: Mutex<BTreeSet<String>>,
 }
@@ -265,13 +268,15 @@ impl Api {
         let backend = Arc::new(FakeBackend { shard: Mutex::default(), clock: clock.clone(), manual });
         let open = Command::OpenSession(OpenSession { node: NodeId(7) });
         backend.shard.lock().run(START, Envelope::own(open));
+        let batches = Arc::new(Semaphore::new(1));
         let state = HttpState {
             backend: Arc::<FakeBackend>::clone(&backend),
             entropy: Arc::<SystemEntropy>::default(),
             url_check: UrlCheck::new(check_url),
             settings,
+            batches: batches.clone(),
         };
-        Self { router: router(state), backend, clock, seen: Mutex::default() }
+        Self { router: router(state), backend, clock, batches, seen: Mutex::default() }
     }
 
     /// Sends `request`, and holds it and its answer against the contract.

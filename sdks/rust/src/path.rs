@@ -35,6 +35,12 @@ impl TimerName {
     }
 }
 
+/// The path of a group's batches.
+#[must_use]
+pub fn batch_path(group: &str) -> String {
+    format!("/api/v1/groups/{}/batch", encode(group))
+}
+
 /// The path of a group's timers.
 #[must_use]
 pub fn timers_path(group: &str) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use durable_timer::model::cluster::ClockAdvance;
 use durable_timer::{
-    CallOptions, Client, Error, InFlight, Outcome, State, TimerInput, TimerName, TimerPatch,
+    BatchOperation, CallOptions, Client, Error, InFlight, Outcome, State, TimerInput, TimerName, TimerPatch,
 };
 use http::Method;
 use serde_json::json;
@@ -202,4 +202,54 @@ async fn what_no_header_can_hold_is_refused_before_it_is_sent() {
     let error = client(&server).fire(&name(), &options).await.unwrap_err();
     assert!(matches!(error, Error::Request(_)), "{error:?}");
     assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_has_each_operation_as_it_would_be_alone_and_gives_each_result() {
+    let results = json!({"results": [
+        {"status": 201, "replayed": true, "timer": support::timer_json(&json!({}))},
+        {"status": 503, "retryAfter": 2, "problem": {"status": 503, "code": "SHARD_UNAVAILABLE", "outcome": "notApplied"}},
+        {"status": 404, "problem": {"status": 404, "code": "TIMER_NOT_FOUND"}},
+    ]});
+    let server = FakeServer::start([ok_json(&results)]).await;
+    let none = CallOptions::default();
+    let conditions = CallOptions {
+        idempotency_key: Some("own".into()),
+        if_version: Some(4097),
+        if_generation: Some(4096),
+        refuse_in_flight: true,
+        purge: true,
+        ..CallOptions::default()
+    };
+    let payload = serde_json::value::RawValue::from_string(r#"{"n": 1.50, "n":2}"#.into()).unwrap();
+    let input =
+        TimerInput { payload: Some(payload), ..TimerInput::after(Duration::from_secs(60), "http://h/") };
+    let operations = [
+        BatchOperation::put("a/b", &input, &none).unwrap(),
+        BatchOperation::create(&TimerInput::after(Duration::from_secs(60), "http://h/"), &none).unwrap(),
+        BatchOperation::delete("a", &conditions).unwrap(),
+        BatchOperation::from_json(r#"{"op":"get", "id":"a"}"#).unwrap(),
+    ];
+    let options = CallOptions { idempotency_key: Some("k".into()), if_version: Some(7), ..none };
+    let answer = client(&server).batch("default", &operations, &options).await.unwrap();
+
+    let seen = server.only();
+    assert_eq!((seen.method.clone(), seen.target.as_str()), (Method::POST, "/api/v1/groups/default/batch"));
+    assert_eq!((seen.header("idempotency-key"), seen.header("if-match")), (Some("k"), None));
+    let sent = String::from_utf8_lossy(&seen.body);
+    assert!(sent.contains(r#""payload":{"n": 1.50, "n":2}"#), "to the byte: {sent}");
+    assert_eq!(seen.json()["operations"][0]["id"], "a/b");
+    assert_eq!(
+        seen.json()["operations"][1],
+        json!({"op": "create", "delay": "1m", "callbackUrl": "http://h/"})
+    );
+    assert_eq!(
+        seen.json()["operations"][2],
+        json!({"op": "delete", "id": "a", "ifMatch": 4097, "ifGeneration": 4096, "ifInFlight": "refuse",
+            "purge": true, "idempotencyKey": "own"})
+    );
+    let [done, open, missing] = answer.value.results.as_slice() else { panic!("{answer:?}") };
+    assert!(done.replayed && done.timer.is_some() && !done.is_worth_a_repeat());
+    assert!(open.is_worth_a_repeat() && open.retry_after == Some(2));
+    assert_eq!(missing.problem.as_ref().unwrap().code, "TIMER_NOT_FOUND");
 }

@@ -32,6 +32,8 @@ struct Info {
 #[serde(rename_all = "camelCase")]
 struct Limits {
     request_body_bytes_max: usize,
+    batch_operations_max: usize,
+    batch_body_bytes_max: usize,
     payload_bytes_max: usize,
     payload_depth_max: usize,
     timer_id_bytes_max: usize,
@@ -76,7 +78,9 @@ pub async fn info(State(state): State<HttpState>, request: Request) -> Result<Re
 
 fn limits_of(state: &HttpState) -> Limits {
     Limits {
-        request_body_bytes_max: state.settings.body_bytes_max,
+        request_body_bytes_max: limits::BODY_BYTES_MAX.min(state.settings.body_bytes_max),
+        batch_operations_max: limits::BATCH_OPERATIONS_MAX,
+        batch_body_bytes_max: state.settings.body_bytes_max,
         payload_bytes_max: core::PAYLOAD_BYTES_MAX,
         payload_depth_max: limits::PAYLOAD_DEPTH_MAX,
         timer_id_bytes_max: core::TIMER_ID_BYTES_MAX,

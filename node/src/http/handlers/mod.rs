@@ -1,5 +1,6 @@
 //! The operations of the API, one a file, and what those that change a timer have in common.
 
+pub mod batch;
 pub mod cluster;
 pub mod create_timer;
 pub mod delete_timer;

@@ -150,6 +150,16 @@ pub fn derived_id(group: &str, idempotency_key: &str) -> String {
     id_of_bytes(&hash)
 }
 
+/// The `Idempotency-Key` of operation `number`, from 0, of a batch that came with `idempotency_key`: the same batch again
+/// repeats each operation with its own key.
+#[must_use]
+pub fn key_of_operation(idempotency_key: &str, number: usize) -> String {
+    let mut parts = Parts::new("batch/1");
+    parts.text("key", Some(idempotency_key));
+    parts.number("number", Some(number as u64));
+    format!("batch-{}", id_of_bytes(&parts.0.finalize()))
+}
+
 /// 26 characters of a-z and 2-7 from the first 17 of `bytes`, which are random or a hash.
 #[must_use]
 pub fn id_of_bytes(bytes: &[u8]) -> String {

@@ -3,6 +3,7 @@
 //! Two shapes share one reader: a whole definition (PUT, POST) and a merge patch. The difference is what must
 //! be there and what a null means.
 
+pub mod batch;
 pub mod callback;
 pub mod faults;
 pub mod fingerprint;

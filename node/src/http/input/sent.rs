@@ -191,7 +191,7 @@ pub fn whole_fault(field: &str, message: &str) -> Fault {
     if field == "payload" { Fault::schema(message) } else { Fault::limit(message) }
 }
 
-fn timer_id(raw: &serde_json::value::RawValue) -> Result<String, Fault> {
+pub(super) fn timer_id(raw: &serde_json::value::RawValue) -> Result<String, Fault> {
     let id = values::string(raw)?;
     match timer_id_fault(&id) {
         None => Ok(id.into_owned()),

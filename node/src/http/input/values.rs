@@ -19,6 +19,14 @@ pub fn string(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
     json::text(raw).ok_or_else(|| Fault::schema("must be a string of Unicode characters"))
 }
 
+/// A flag.
+///
+/// # Errors
+/// When it is another type.
+pub fn flag(raw: &RawValue) -> Result<bool, Fault> {
+    serde_json::from_str(raw.get()).map_err(|_| Fault::schema("must be true or false"))
+}
+
 /// One of `choices`, by name.
 ///
 /// # Errors

@@ -13,11 +13,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::model::batch::{BatchInput, BatchOperation, BatchResults};
 use crate::model::cluster::{Clock, ClockAdvance, ClusterView, Info, Routing};
 use crate::model::input::TimerInput;
 use crate::model::patch::TimerPatch;
 use crate::model::timer::Timer;
-use crate::path::{TimerName, timers_path};
+use crate::path::{TimerName, batch_path, timers_path};
 use builder::ClientBuilder;
 use call::{Call, Core};
 
@@ -160,6 +161,31 @@ impl Client {
     /// See [`Error`].
     pub async fn redrive(&self, name: &TimerName, options: &CallOptions) -> Result<Answer<Timer>, Error> {
         self.change(Method::POST, format!("{}/redrive", name.path()), None::<&()>, options).await
+    }
+
+    /// Does many operations, at most 1000 in 16 MiB; each succeeds or fails alone, and those on one timer take effect in
+    /// their order. Sent again with the same [`CallOptions::idempotency_key`] and the same operations, what was done is
+    /// answered again, and what failed for want of a leader is tried again ([`BatchResult::is_worth_a_repeat`]).
+    ///
+    /// Conditions belong to the operations: those of `options` are not looked at.
+    ///
+    /// [`BatchResult::is_worth_a_repeat`]: crate::BatchResult::is_worth_a_repeat
+    ///
+    /// # Errors
+    /// See [`Error`]; not for what is wrong with one operation.
+    pub async fn batch(
+        &self,
+        group: &str,
+        operations: &[BatchOperation],
+        options: &CallOptions,
+    ) -> Result<Answer<BatchResults>, Error> {
+        let whole = CallOptions {
+            idempotency_key: options.idempotency_key.clone(),
+            traceparent: options.traceparent.clone(),
+            request_id: options.request_id.clone(),
+            ..CallOptions::default()
+        };
+        self.change(Method::POST, batch_path(group), Some(&BatchInput { operations }), &whole).await
     }
 
     /// Who answers, and what time it is there.

@@ -131,6 +131,12 @@ async fn answer(
 
 /// An answer with a timer, whose fields are those of `changes` where they name one.
 pub fn timer(status: u16, changes: &serde_json::Value) -> Step {
+    let headers = vec![("content-type", "application/json".to_owned()), ("x-request-id", "r1".to_owned())];
+    Step::Answer(status, headers, timer_json(changes).to_string())
+}
+
+/// A timer as the server answers it, with `changes`.
+pub fn timer_json(changes: &serde_json::Value) -> serde_json::Value {
     let mut timer = serde_json::json!({
         "group": "default", "id": "hello", "shard": 3, "generation": 28672, "version": 28673,
         "state": "scheduled", "executeAt": "2031-01-01T00:00:00.000Z",
@@ -148,8 +154,7 @@ pub fn timer(status: u16, changes: &serde_json::Value) -> Step {
     for (name, value) in changes.as_object().into_iter().flatten() {
         timer[name] = value.clone();
     }
-    let headers = vec![("content-type", "application/json".to_owned()), ("x-request-id", "r1".to_owned())];
-    Step::Answer(status, headers, timer.to_string())
+    timer
 }
 
 /// A problem document, with the members of `more`.
