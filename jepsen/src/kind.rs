@@ -18,12 +18,18 @@ pub enum Kind {
     PartitionOneWay,
     RefuseConnections,
     PacketLoss,
+    PacketDelay,
+    PacketReorder,
+    PacketDuplicate,
     ClockOffset,
+    ClockDrift,
     ClockJump,
     DiskFull,
     DiskExhausted,
     DiskReadOnly,
     DiskStall,
+    DiskSlow,
+    DiskSyncFails,
     CpuStarve,
     BitFlipLog,
     BitFlipState,
@@ -52,16 +58,16 @@ pub enum Needs {
 }
 
 use Kind::{
-    BitFlipLog, BitFlipSide, BitFlipState, ClockJump, ClockOffset, CpuStarve, CrashInSnapshot, CrashInside,
-    DiskExhausted, DiskFull, DiskReadOnly, DiskStall, Kill, KillAll, PacketLoss, PartitionBridge,
-    PartitionMajority, PartitionOneWay, PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip,
-    ReceiverErrors, ReceiverHang, ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections,
-    Restart,
+    BitFlipLog, BitFlipSide, BitFlipState, ClockDrift, ClockJump, ClockOffset, CpuStarve, CrashInSnapshot,
+    CrashInside, DiskExhausted, DiskFull, DiskReadOnly, DiskSlow, DiskStall, DiskSyncFails, Kill, KillAll,
+    PacketDelay, PacketDuplicate, PacketLoss, PacketReorder, PartitionBridge, PartitionMajority,
+    PartitionOneWay, PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip, ReceiverErrors, ReceiverHang,
+    ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections, Restart,
 };
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Kill,
         KillAll,
         CrashInside,
@@ -76,12 +82,18 @@ impl Kind {
         PartitionOneWay,
         RefuseConnections,
         PacketLoss,
+        PacketDelay,
+        PacketReorder,
+        PacketDuplicate,
         ClockOffset,
+        ClockDrift,
         ClockJump,
         DiskFull,
         DiskExhausted,
         DiskReadOnly,
         DiskStall,
+        DiskSlow,
+        DiskSyncFails,
         CpuStarve,
         BitFlipLog,
         BitFlipState,
@@ -111,12 +123,18 @@ impl Kind {
             PartitionOneWay => "partitionOneWay",
             RefuseConnections => "refuseConnections",
             PacketLoss => "packetLoss",
+            PacketDelay => "packetDelay",
+            PacketReorder => "packetReorder",
+            PacketDuplicate => "packetDuplicate",
             ClockOffset => "clockOffset",
+            ClockDrift => "clockDrift",
             ClockJump => "clockJump",
             DiskFull => "diskFull",
             DiskExhausted => "diskExhausted",
             DiskReadOnly => "diskReadOnly",
             DiskStall => "diskStall",
+            DiskSlow => "diskSlow",
+            DiskSyncFails => "diskSyncFails",
             CpuStarve => "cpuStarve",
             BitFlipLog => "bitFlipLog",
             BitFlipState => "bitFlipState",
@@ -138,12 +156,13 @@ impl Kind {
     /// What it needs for itself.
     pub const fn needs(self) -> Needs {
         match self {
-            Kill | CrashInside | CrashInSnapshot | Pause | Restart | PowerCut | ClockOffset | ClockJump
-            | DiskFull | DiskExhausted | DiskReadOnly | DiskStall | CpuStarve => Needs::Node,
+            Kill | CrashInside | CrashInSnapshot | Pause | Restart | PowerCut | ClockOffset | ClockDrift
+            | ClockJump | DiskFull | DiskExhausted | DiskReadOnly | DiskStall | DiskSlow | DiskSyncFails
+            | CpuStarve => Needs::Node,
             BitFlipLog | BitFlipState | BitFlipSide => Needs::Victim,
             KillAll | PowerCutAll => Needs::All,
             PartitionMajority | PartitionRing | PartitionBridge | PartitionOneWay | RefuseConnections
-            | PacketLoss => Needs::Links,
+            | PacketLoss | PacketDelay | PacketReorder | PacketDuplicate => Needs::Links,
             ReceiverErrors | ReceiverHang | ReceiverReset | ReceiverDrip | ReceiverRedirect
             | ReceiverRefuse => Needs::Receiver,
         }
@@ -153,10 +172,12 @@ impl Kind {
     pub const fn length_ms(self) -> (u64, u64) {
         match self {
             Kill | CrashInside | PowerCut | KillAll | PowerCutAll | Restart => (200, 3_000),
-            Pause | CpuStarve | DiskReadOnly | DiskExhausted => (3_000, 7_000),
+            Pause | CpuStarve | DiskReadOnly | DiskExhausted | DiskSlow => (3_000, 7_000),
+            // A node that has nothing to sync has nothing to fail.
+            DiskSyncFails => (1_000, 4_000),
             PartitionMajority | PartitionRing | PartitionBridge | PartitionOneWay | RefuseConnections
-            | PacketLoss => (4_000, 9_000),
-            ClockOffset | DiskFull => (4_000, 8_000),
+            | PacketLoss | PacketDelay | PacketReorder | PacketDuplicate => (4_000, 9_000),
+            ClockOffset | ClockDrift | DiskFull => (4_000, 8_000),
             // Now and then longer than the bound for recovery: others have to take over.
             ClockJump | DiskStall => (3_000, 18_000),
             // As long as the others take to purge what it lacks.
@@ -172,9 +193,19 @@ impl Kind {
         matches!(self, CrashInside | CrashInSnapshot)
     }
 
-    /// Whether the nodes must run with a clock that can be shifted.
+    /// Whether the nodes' clocks are wrong meanwhile.
     pub const fn is_of_clocks(self) -> bool {
-        matches!(self, ClockOffset | ClockJump)
+        matches!(self, ClockOffset | ClockDrift | ClockJump)
+    }
+
+    /// Whether the nodes must run with the library that lies to them.
+    pub const fn is_of_lies(self) -> bool {
+        self.is_of_clocks() || matches!(self, DiskSlow | DiskSyncFails)
+    }
+
+    /// Whether packets take the way through the harness.
+    pub const fn is_of_detours(self) -> bool {
+        matches!(self, PacketDelay | PacketReorder | PacketDuplicate)
     }
 }
 
@@ -189,9 +220,9 @@ pub fn of_profile(profile: super::Profile, seed: u64) -> Vec<Kind> {
 }
 
 /// Kinds of a mix.
-const MIX_KINDS: usize = 10;
+const MIX_KINDS: usize = 12;
 
-/// Ten kinds of all, so that any three seeds in a row have had every one.
+/// Twelve kinds of all, so that any three seeds in a row have had every one.
 fn rotating(seed: u64) -> Vec<Kind> {
     let all = Kind::ALL.len();
     // Seven steps apart lie kinds of different families.

@@ -4,18 +4,24 @@
 //!
 //! Every name carries the run's tag, so that two runs never meet; the addresses are the same in each.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::net::TcpStream;
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::detour::{self, Pair};
 use crate::shell::{run, run_with};
 
 /// Where clients and receivers are.
 pub const CLIENT_ADDRESS: &str = "10.88.0.1";
 const PREFIX: &str = "dtj";
+/// What a machine that is there may take to answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 /// The rules of a node: who is not heard, who is refused, who is heard badly, and whether the machine is off.
 const RULES: &str = "
 table inet jepsen {
@@ -184,6 +190,46 @@ impl Network {
     pub fn lift(&self, at: u32, rule: Rule, from: u32) -> anyhow::Result<()> {
         let script = format!("delete element inet jepsen {} {{ {} }}\n", rule.set(), source(rule, from));
         self.nft(at, &script).map(drop)
+    }
+
+    /// A device in each node's namespace through which packets can be led to this process; see [`crate::detour`].
+    pub fn detour_devices(&self) -> anyhow::Result<BTreeMap<u32, File>> {
+        (1..=self.nodes).map(|number| Ok((number, self.detour_device(number)?))).collect()
+    }
+
+    fn detour_device(&self, node: u32) -> anyhow::Result<File> {
+        let path = self.node_path(node);
+        // A namespace belongs to a thread: one that ends here.
+        let made = std::thread::scope(|scope| {
+            scope.spawn(|| enter(&path).and_then(|()| detour::make_device())).join()
+        });
+        let device = made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        run(&["ip", "-n", &self.node(node), "link", "set", detour::DEVICE, "up"])?;
+        // What comes through it has the address of a machine that is reached another way, which the kernel may mind.
+        let script = "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done";
+        run(&["nsenter", &format!("--net={path}"), "sh", "-c", script])?;
+        Ok(device)
+    }
+
+    /// Whether `to` is reached from `from`: it answers that nobody listens there.
+    pub fn refuses(&self, from: u32, to: u32) -> anyhow::Result<bool> {
+        let (path, address) = (self.node_path(from), format!("{}:1", node_address(to)).parse()?);
+        let asked = std::thread::scope(|scope| {
+            scope
+                .spawn(|| enter(&path).map(|()| TcpStream::connect_timeout(&address, ANSWER_TIME_MAX)))
+                .join()
+        });
+        let answer = asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(answer.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused))
+    }
+
+    /// What `from` sends to `to` takes the way through this process, or the short one again.
+    pub fn divert(&self, (from, to): Pair, divert: bool) -> anyhow::Result<()> {
+        let (namespace, to, source) =
+            (self.node(from), format!("{}/32", node_address(to)), node_address(from));
+        let verb = if divert { "replace" } else { "del" };
+        run(&["ip", "-n", &namespace, "route", verb, &to, "dev", detour::DEVICE, "src", &source])?;
+        Ok(())
     }
 
     /// How many packets a rule has met at a node so far.

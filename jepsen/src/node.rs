@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 
 use crate::disk::Disk;
+use crate::lies::Lies;
 use crate::logs::Logs;
 use crate::network::node_address;
 use crate::process::{Launch, Process, Spawner, describe};
@@ -50,9 +51,9 @@ impl Node {
         self.disk.path().join("data")
     }
 
-    /// The file that tells it the time.
-    pub fn clock_file(&self) -> Option<PathBuf> {
-        self.launch.clock.as_ref().map(|clock| clock.file.clone())
+    /// What it is told that is not so.
+    pub fn lies(&self) -> anyhow::Result<&Lies> {
+        self.launch.lies.as_ref().context("the node can't be lied to: this run has no kind that needs it")
     }
 
     /// Its control group's directory.

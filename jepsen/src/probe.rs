@@ -4,6 +4,7 @@
 use anyhow::Context as _;
 use rustix::process::geteuid;
 
+use crate::detour::{Detour, Way};
 use crate::disk::{Disk, DiskRoom};
 use crate::kind::Kind;
 use crate::network::{Network, Rule};
@@ -34,7 +35,10 @@ pub fn probe(kinds: &[Kind]) -> anyhow::Result<()> {
         let root = std::path::Path::new("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
         anyhow::ensure!(root.exists() || root.with_file_name("tasks").exists(), "no cpu control group (v1)");
     }
-    if kinds.iter().any(|kind| kind.is_of_clocks()) {
+    if kinds.iter().any(|kind| kind.is_of_detours()) {
+        detour().context("TUN devices do not work")?;
+    }
+    if kinds.iter().any(|kind| kind.is_of_lies()) {
         anyhow::ensure!(
             run(&["sh", "-c", "command -v cc"]).is_ok(),
             "cc is missing: apt-get install gcc libc6-dev"
@@ -49,6 +53,19 @@ fn network() -> anyhow::Result<()> {
     network.apply(1, Rule::Lossy, 1)?;
     network.lift(1, Rule::Lossy, 1)?;
     network.met(1, Rule::Cut)?;
+    Ok(())
+}
+
+/// A packet that one node sends to another comes to the other by the long way.
+fn detour() -> anyhow::Result<()> {
+    let network = Network::make(std::process::id(), 2)?;
+    let detour = Detour::start(network.detour_devices()?, 0)?;
+    for pair in [(1, 2), (2, 1)] {
+        detour.set(pair, Some(Way::Late(1)));
+        network.divert(pair, true)?;
+    }
+    anyhow::ensure!(network.refuses(1, 2)?, "nothing came through a TUN device and back");
+    anyhow::ensure!(detour.touched() == 2, "packets did not take the long way");
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::wait_blocking;
+use crate::lies::Lies;
 
 const POLL: Duration = Duration::from_millis(2);
 /// A process without signal handlers for SIGSTOP stops at once, but for what the kernel does for it.
@@ -30,17 +31,10 @@ pub struct Launch {
     pub log: PathBuf,
     /// The `cgroup.procs` that it is put into, if its CPU is to be taken away.
     pub cgroup: Option<PathBuf>,
-    /// The file that tells it the time, if its clock is to be wrong.
-    pub clock: Option<FakeClock>,
+    /// What it is told that is not so, if it is to be.
+    pub lies: Option<Lies>,
     /// The same server, built so that it can end inside itself, and where it is to.
     pub failpoint: Option<(PathBuf, String)>,
-}
-
-/// The library that shifts the time, and the file that says by how much (nanoseconds, an i64 as the machine has it).
-#[derive(Clone, Debug)]
-pub struct FakeClock {
-    pub library: PathBuf,
-    pub file: PathBuf,
 }
 
 /// What the lines of a log are given to, from a thread of its own.
@@ -100,9 +94,9 @@ impl Launch {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.namespace));
         command.args(["setpriv", "--pdeathsig", "KILL", "env"]);
-        if let Some(clock) = &self.clock {
-            command.arg(format!("LD_PRELOAD={}", clock.library.display()));
-            command.arg(format!("JEPSEN_CLOCK={}", clock.file.display()));
+        if let Some(lies) = &self.lies {
+            command.arg(format!("LD_PRELOAD={}", lies.library.display()));
+            command.arg(format!("JEPSEN_LIES={}", lies.page.display()));
         }
         // The harness's own variables look like settings, which a node refuses if it does not know them.
         for (name, _) in

@@ -13,13 +13,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::Book;
+use crate::detour::Detour;
 use crate::disk::{Disk, DiskRoom};
 use crate::http::Http;
 use crate::kind::Kind;
+use crate::lies::{self, Lies};
 use crate::logs::Logs;
 use crate::network::{Network, node_address};
 use crate::node::Node;
-use crate::process::{FakeClock, Launch, Spawner};
+use crate::process::{Launch, Spawner};
 use crate::receiver::Receivers;
 use crate::recorder::Recorder;
 
@@ -66,6 +68,8 @@ pub struct Stage {
     surprises: Mutex<Vec<String>>,
     _cgroups: Cgroups,
     _room: DiskRoom,
+    /// The long way between nodes, if a kind needs it.
+    detour: Option<Detour>,
     pub network: Arc<Network>,
 }
 
@@ -116,18 +120,15 @@ impl Stage {
         let clocks = has(Kind::is_of_clocks);
         let logs = Arc::new(Logs::new(recorder.clone(), !clocks));
         let room = DiskRoom::make(scene.pid)?;
-        let library = clocks.then(|| shifter(&scene.out)).transpose()?;
+        let library = has(Kind::is_of_lies).then(|| lies::compile(&scene.out)).transpose()?;
         let mut cgroups = Cgroups(Vec::new());
         let mut nodes = Vec::new();
         for number in 1..=scene.nodes {
             let disk = Disk::make(room.path(), &format!("n{number}"), None)?;
             let config = scene.out.join(format!("n{number}.toml"));
             std::fs::write(&config, configuration(&scene, number, &disk.path().join("data")))?;
-            let file = scene.out.join(format!("n{number}.clock"));
-            let clock = library.clone().map(|library| FakeClock { library, file });
-            if let Some(clock) = &clock {
-                std::fs::write(&clock.file, 0_i64.to_ne_bytes())?;
-            }
+            let page = scene.out.join(format!("n{number}.lies"));
+            let lies = library.clone().map(|library| Lies::make(library, page)).transpose()?;
             let cgroup = has(|kind| kind == Kind::CpuStarve).then(|| cgroup(scene.pid, number));
             if let Some(path) = &cgroup {
                 std::fs::create_dir(path).with_context(|| format!("can't make {}", path.display()))?;
@@ -139,11 +140,14 @@ impl Stage {
                 config,
                 log: scene.out.join(format!("n{number}.log")),
                 cgroup: cgroup.map(|path| path.join("cgroup.procs")),
-                clock,
+                lies,
                 failpoint: None,
             };
             nodes.push(Arc::new(Node::new(number, launch, disk, logs.clone())));
         }
+        let detour = has(Kind::is_of_detours)
+            .then(|| Detour::start(network.detour_devices()?, u64::from(scene.pid)))
+            .transpose()?;
         let book = Book::new(recorder.clone(), scene.nodes, scene.shards);
         Ok(Self {
             nodes,
@@ -158,8 +162,14 @@ impl Stage {
             surprises: Mutex::default(),
             _cgroups: cgroups,
             _room: room,
+            detour,
             network,
         })
+    }
+
+    /// The long way between nodes.
+    pub fn detour(&self) -> anyhow::Result<&Detour> {
+        self.detour.as_ref().context("there is no long way: this run has no kind that needs it")
     }
 
     /// Node `number`, from 1.
@@ -275,22 +285,6 @@ impl Stage {
             }
         }
     }
-}
-
-/// Compiles the library that shifts a node's clock, and gives its path.
-fn shifter(out: &Path) -> anyhow::Result<PathBuf> {
-    let (source, library) = (out.join("shift.c"), out.join("shift.so"));
-    std::fs::write(&source, include_str!("../clock/shift.c"))?;
-    crate::shell::run(&[
-        "cc",
-        "-O2",
-        "-shared",
-        "-fPIC",
-        "-o",
-        &library.to_string_lossy(),
-        &source.to_string_lossy(),
-    ])?;
-    Ok(library)
 }
 
 /// Small disks, a short log and frequent flushes, so that snapshots, purges and flushes happen within minutes.

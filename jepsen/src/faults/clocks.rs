@@ -1,9 +1,6 @@
-//! Faults of clocks: one node's wall clock is off by less than is allowed, or by far more, from one moment to the
-//! next. Its monotonic clock goes on as before, as it would on a machine.
+//! Faults of clocks: one node's wall clock is off by less than is allowed, from one moment to the next or slowly, or by
+//! far more. Its monotonic clock goes on as before, as it would on a machine.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,6 +23,8 @@ const ASK_TIME_MAX: Duration = Duration::from_secs(1);
 pub(super) enum Shift {
     /// Less than the product allows.
     Allowed,
+    /// The same, but it gets there little by little.
+    Drifting,
     /// Seconds.
     Far,
 }
@@ -34,17 +33,20 @@ pub(super) enum Shift {
 pub(super) async fn shift(stage: &Stage, planned: &Planned, shift: Shift) -> anyhow::Result<Effect> {
     let nodes = take(stage, planned)?;
     let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
-    let file = node.clock_file().context("the node's clock can't be shifted")?;
+    let lies = node.lies()?;
     let offset_ms = offset(planned.draw, shift);
     let within = offset_ms.unsigned_abs() <= CLOCK_OFFSET_MAX_MS;
     if !within {
         // It must not lead, so the others must do.
         stage.book.down(node.number);
     }
-    let shifted = write(&file, offset_ms);
+    let shifted = match shift {
+        Shift::Allowed | Shift::Far => lies.shift_clock(offset_ms),
+        Shift::Drifting => lies.drift_clock(offset_ms * 1_000_000 / planned.length_ms.max(1).cast_signed()),
+    };
     stage.hold(planned.length_ms).await;
     let shown = shown_offset(stage, node).await;
-    let righted = write(&file, 0);
+    let righted = lies.shift_clock(0);
     if !within {
         stage.book.up(node.number);
     }
@@ -53,14 +55,9 @@ pub(super) async fn shift(stage: &Stage, planned: &Planned, shift: Shift) -> any
     righted?;
     let (shown_ms, error_ms) = shown.context("the node did not tell its time")?;
     let effective = shown_ms.abs_diff(offset_ms) <= error_ms.unsigned_abs() + 20;
-    let established = format!("set off by {offset_ms} ms, it told {shown_ms} ms (give or take {error_ms})");
+    let how = if shift == Shift::Drifting { "drifted" } else { "set off" };
+    let established = format!("{how} by {offset_ms} ms, it told {shown_ms} ms (give or take {error_ms})");
     Ok(Effect { clock_offset_ms: Some(offset_ms), ..Effect::when(effective, established) })
-}
-
-/// Tells the node's process, which has the file in its memory, so that it must not be made anew.
-fn write(file: &Path, offset_ms: i64) -> anyhow::Result<()> {
-    let file = File::options().write(true).open(file)?;
-    Ok(file.write_all_at(&(offset_ms * 1_000_000).to_ne_bytes(), 0)?)
 }
 
 /// By how much, in ms.
@@ -68,7 +65,7 @@ fn offset(draw: u64, shift: Shift) -> i64 {
     let mut random = Random::new(draw);
     let most = CLOCK_OFFSET_MAX_MS - 50;
     let size = match shift {
-        Shift::Allowed => random.between(50, most),
+        Shift::Allowed | Shift::Drifting => random.between(50, most),
         Shift::Far => random.between(1_000, 30_000),
     };
     let size = i64::try_from(size).unwrap_or(0);
@@ -93,6 +90,7 @@ mod tests {
     fn an_offset_is_allowed_and_a_jump_is_not() {
         for draw in 0..200 {
             assert!(offset(draw, Shift::Allowed).unsigned_abs() < CLOCK_OFFSET_MAX_MS);
+            assert!(offset(draw, Shift::Drifting).unsigned_abs() < CLOCK_OFFSET_MAX_MS);
             assert!(offset(draw, Shift::Far).unsigned_abs() > 2 * CLOCK_OFFSET_MAX_MS);
         }
     }

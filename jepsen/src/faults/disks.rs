@@ -1,10 +1,11 @@
-//! Faults of disks: little room left, none at all, no writes, and writes that hang.
+//! Faults of disks: little room left, none at all, no writes, writes that hang, and syncs that are slow or fail.
 
 use std::time::Duration;
 
 use super::Effect;
 use super::processes::take;
 use crate::plan::Planned;
+use crate::random::Random;
 use crate::shell::blocking;
 use crate::stage::{DISK_RESERVE_BYTES, Stage};
 
@@ -106,4 +107,64 @@ pub(super) async fn stall(stage: &Stage, planned: &Planned) -> anyhow::Result<Ef
     started?;
     let how = ended.map(|how| format!("; {how}")).unwrap_or_default();
     Ok(Effect::when(hangs, format!("a write hung until the end{how}")))
+}
+
+/// Every sync takes longer by what a busy disk or a remote one takes, and nothing else changes.
+pub(super) async fn slow(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    let nodes = take(stage, planned)?;
+    let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
+    let lies = node.lies()?;
+    let delay_ms = Random::new(planned.draw).between(20, 150).cast_signed();
+    let before = lies.spoilt_syncs()?;
+    let slowed = lies.delay_syncs(delay_ms);
+    stage.hold(planned.length_ms).await;
+    let after = lies.spoilt_syncs();
+    let mended = lies.delay_syncs(0);
+    node.release();
+    slowed?;
+    mended?;
+    let syncs = after? - before;
+    Ok(Effect::when(syncs > 0, format!("{syncs} syncs took {delay_ms} ms more")))
+}
+
+/// From some sync on all fail. The node must end and say so: what it has written may not be on the disk, and a sync that
+/// is tried again may say that all is well when it is not.
+pub(super) async fn fail_syncs(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    /// What a node may take to end after a sync has failed, and to have a sync at all.
+    const END_TIME_MAX: Duration = Duration::from_secs(10);
+    const POLL: Duration = Duration::from_millis(20);
+    let nodes = take(stage, planned)?;
+    let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
+    let lies = node.lies()?;
+    let mut random = Random::new(planned.draw);
+    let (name, errno) = *random.pick(&[("EIO", 5), ("ENOSPC", 28)]);
+    let left = random.below(60).cast_signed();
+    let before = lies.spoilt_syncs()?;
+    stage.book.down(node.number);
+    let failing = lies.fail_syncs(errno, left);
+    let deadline = tokio::time::Instant::now() + END_TIME_MAX;
+    let mut ended = None;
+    while ended.is_none() && tokio::time::Instant::now() < deadline && !stage.stop.is_cancelled() {
+        tokio::time::sleep(POLL).await;
+        ended = node.end();
+    }
+    let said = stage.logs.last(node.number);
+    stage.hold(planned.length_ms).await;
+    let after = lies.spoilt_syncs();
+    let mended = lies.fail_syncs(0, 0);
+    let failed = after? - before;
+    if ended.is_none() && failed > 0 && !stage.stop.is_cancelled() {
+        stage.surprise(node.number, &format!("it went on after {failed} syncs had failed with {name}"));
+        node.kill()?;
+    }
+    let runs = ended.is_none() && failed == 0;
+    let started = if runs { Ok(()) } else { node.start(&stage.spawner) };
+    stage.book.up(node.number);
+    stage.wait_back(node).await;
+    node.release();
+    failing?;
+    mended?;
+    started?;
+    let how = ended.unwrap_or_else(|| "it went on".into());
+    Ok(Effect::when(failed > 0, format!("{failed} syncs failed with {name} after {left}; {how}: {said}")))
 }

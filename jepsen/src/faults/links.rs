@@ -1,9 +1,11 @@
-//! Faults of links between nodes: partitions of four shapes, connections that are refused, and packets that are lost.
-//! Clients reach every node all the while.
+//! Faults of links between nodes: partitions of four shapes, connections that are refused, and packets that are lost,
+//! late, out of order or doubled. Clients reach every node all the while.
 
 use super::Effect;
+use crate::detour::{Pair, Way};
 use crate::network::Rule;
 use crate::plan::Planned;
+use crate::random::Random;
 use crate::shell::blocking;
 use crate::stage::Stage;
 
@@ -25,6 +27,82 @@ pub(super) enum Shape {
     OneWay,
     /// All hear each other, badly.
     Lossy,
+}
+
+/// What happens to packets that arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detours {
+    /// They are late, each link by its own time: up to what another continent takes.
+    Late,
+    /// They overtake each other.
+    Shuffled,
+    /// Some come twice.
+    Doubled,
+}
+
+/// Leads packets a long way, holds, and lets them take the short one again.
+pub(super) async fn divert(stage: &Stage, planned: &Planned, detours: Detours) -> anyhow::Result<Effect> {
+    let detour = stage.detour()?;
+    let mut random = Random::new(planned.draw);
+    let ways: Vec<(Pair, Way)> =
+        diverted(planned).into_iter().map(|pair| (pair, detours.way(&mut random))).collect();
+    let before = detour.touched();
+    for (pair, way) in &ways {
+        detour.set(*pair, Some(*way));
+    }
+    let diverted = reroute(stage, &ways, true).await;
+    stage.hold(planned.length_ms).await;
+    let packets = detour.touched() - before;
+    let righted = reroute(stage, &ways, false).await;
+    for (pair, _) in &ways {
+        detour.set(*pair, None);
+    }
+    diverted?;
+    righted?;
+    Ok(Effect::when(
+        packets > 0,
+        format!("{packets} packets of {} directed links were {}", ways.len(), detours.word()),
+    ))
+}
+
+impl Detours {
+    fn way(self, random: &mut Random) -> Way {
+        match self {
+            Self::Late => Way::Late(random.between(5, 60)),
+            Self::Shuffled => Way::Shuffled(random.between(5, 50)),
+            Self::Doubled => Way::Doubled(random.between(10, 50)),
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Shuffled => "overtaken",
+            Self::Doubled => "doubled",
+        }
+    }
+}
+
+/// All links, or those of one node.
+fn diverted(planned: &Planned) -> Vec<Pair> {
+    let order = &planned.nodes;
+    let all = order.iter().flat_map(|from| order.iter().map(move |to| (*from, *to))).filter(|(a, b)| a != b);
+    let one = order.first().copied().filter(|_| planned.draw.is_multiple_of(2));
+    all.filter(|(from, to)| one.is_none_or(|one| *from == one || *to == one)).collect()
+}
+
+async fn reroute(stage: &Stage, ways: &[(Pair, Way)], divert: bool) -> anyhow::Result<()> {
+    let network = stage.network.clone();
+    let pairs: Vec<Pair> = ways.iter().map(|(pair, _)| *pair).collect();
+    blocking(move || {
+        let mut first = Ok(());
+        for pair in pairs {
+            // All of them, even if one fails.
+            first = first.and(network.divert(pair, divert));
+        }
+        first
+    })
+    .await
 }
 
 /// Cuts links, holds, joins them.
@@ -126,6 +204,16 @@ mod tests {
         assert!(bridge.iter().all(|(at, from)| *at != 3 && *from != 3));
         assert_eq!(bridge.len(), 8);
         assert_eq!(of(Shape::Ring, 3).len(), 2);
+    }
+
+    #[test]
+    fn all_links_take_the_long_way_or_those_of_one_node() {
+        let (kind, nodes) = (crate::kind::Kind::PacketDelay, vec![3, 1, 2]);
+        let of = |draw| {
+            diverted(&Planned { kind, begin_ms: 0, length_ms: 1, nodes: nodes.clone(), receiver: None, draw })
+        };
+        assert_eq!(of(1).len(), 6);
+        assert_eq!(of(2), [(3, 1), (3, 2), (1, 3), (2, 3)]);
     }
 
     #[test]

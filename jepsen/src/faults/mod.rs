@@ -16,7 +16,7 @@ use checkers::history::{Event, FaultBegin, FaultEnd};
 
 use self::bits::Files;
 use self::clocks::Shift;
-use self::links::Shape;
+use self::links::{Detours, Shape};
 use crate::kind::Kind;
 use crate::plan::Planned;
 use crate::script::Mood;
@@ -97,12 +97,18 @@ async fn perform(stage: &Arc<Stage>, planned: &Planned) -> anyhow::Result<Effect
         Kind::PartitionOneWay => links::cut(stage, planned, Shape::OneWay).await,
         Kind::RefuseConnections => links::cut(stage, planned, Shape::Refused).await,
         Kind::PacketLoss => links::cut(stage, planned, Shape::Lossy).await,
+        Kind::PacketDelay => links::divert(stage, planned, Detours::Late).await,
+        Kind::PacketReorder => links::divert(stage, planned, Detours::Shuffled).await,
+        Kind::PacketDuplicate => links::divert(stage, planned, Detours::Doubled).await,
         Kind::ClockOffset => clocks::shift(stage, planned, Shift::Allowed).await,
+        Kind::ClockDrift => clocks::shift(stage, planned, Shift::Drifting).await,
         Kind::ClockJump => clocks::shift(stage, planned, Shift::Far).await,
         Kind::DiskFull => disks::fill(stage, planned).await,
         Kind::DiskExhausted => disks::exhaust(stage, planned).await,
         Kind::DiskReadOnly => disks::make_read_only(stage, planned).await,
         Kind::DiskStall => disks::stall(stage, planned).await,
+        Kind::DiskSlow => disks::slow(stage, planned).await,
+        Kind::DiskSyncFails => disks::fail_syncs(stage, planned).await,
         Kind::BitFlipLog => bits::flip(stage, planned, Files::Log).await,
         Kind::BitFlipState => bits::flip(stage, planned, Files::State).await,
         Kind::BitFlipSide => bits::flip(stage, planned, Files::Side).await,
