@@ -84,7 +84,7 @@ struct Inner {
 }
 
 /// An answer that is on its way.
-pub struct Pending {
+struct Pending {
     link: Link,
     id: u64,
     answer: oneshot::Receiver<Result<Body, LinkError>>,
@@ -119,11 +119,8 @@ impl Link {
         self.inner.lost_log.lock().clone()
     }
 
-    /// Sends `frame` now, in order with other calls of this thread, and gives what to wait on.
-    ///
-    /// # Errors
-    /// [`LinkError::NotSent`].
-    pub fn start(&self, mut frame: Frame) -> Result<Pending, LinkError> {
+    /// Sends `frame` now, and gives what to wait on.
+    fn start(&self, mut frame: Frame) -> Result<Pending, LinkError> {
         let not_sent = || LinkError::NotSent(self.inner.peer.clone());
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
         frame.id = id;
@@ -242,11 +239,7 @@ impl Link {
 }
 
 impl Pending {
-    /// Waits for the answer.
-    ///
-    /// # Errors
-    /// See [`LinkError`].
-    pub async fn wait(mut self, timeout: Duration) -> Result<Body, LinkError> {
+    async fn wait(mut self, timeout: Duration) -> Result<Body, LinkError> {
         match tokio::time::timeout(timeout, &mut self.answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(LinkError::Broken(self.link.inner.peer.clone())),

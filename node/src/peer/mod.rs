@@ -5,9 +5,9 @@
 //!
 //! Deliberately absent: retries. Who asks knows whether asking again is safe.
 
+mod append_stream;
 pub mod clocks;
 pub mod codec;
-mod commit_carrier;
 pub mod frame;
 pub mod lanes;
 pub mod link;

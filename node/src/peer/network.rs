@@ -26,16 +26,14 @@ use raft_store::state_machine::SnapshotData;
 use raft_store::type_config::Snapshot;
 use raft_store::{PeerNode, TypeConfig};
 
+use super::append_stream;
 use super::codec::{self, LogId};
-use super::commit_carrier;
 use super::frame::{Body, Hello, Lane, frame};
 use super::lanes::Lanes;
 use super::link::{Link, LinkError};
 use super::snapshot_sender;
 use crate::observability::metrics::{Metrics, SnapshotDirection};
 
-/// Appends of one shard to one peer that wait for their answers.
-const APPENDS_UNDER_WAY_MAX: usize = 16;
 /// How long an append with entries may take: longer than a slow sync, shorter than what a person waits.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a vote may take.
@@ -230,19 +228,12 @@ impl RaftNetworkV2<C> for Network {
         Box::pin(async move {
             let link = link?;
             let shard = factory.shard;
-            // `start` sends at once, so frames leave in order; `buffered` keeps the answers in order.
-            let answers = commit_carrier::carry_commits(input)
-                .map(move |rpc| {
-                    let started = link.start(frame(shard, Body::Append(codec::append_out(rpc))));
-                    async move {
-                        match started {
-                            Ok(pending) => pending.wait(APPEND_TIMEOUT).await,
-                            Err(e) => Err(e),
-                        }
-                    }
-                })
-                .buffered(APPENDS_UNDER_WAY_MAX)
-                .map(move |answer| append_answer(answer, &factory, target));
+            let ask = move |rpc| {
+                let (link, asked) = (link.clone(), frame(shard, Body::Append(codec::append_out(rpc))));
+                async move { link.call(asked, APPEND_TIMEOUT).await }
+            };
+            let answers =
+                append_stream::in_turn(input, ask).map(move |answer| append_answer(answer, &factory, target));
             // The stream ends with the first answer that is no success: what follows it was sent in vain.
             let until_failure = answers.scan(false, |failed, answer| {
                 let ended = *failed;

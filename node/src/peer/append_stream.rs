@@ -1,10 +1,19 @@
-//! Lets the next entry tell a follower what is committed, instead of a message of its own.
+//! One session of appends to one follower: what is sent, and when.
 //!
-//! openraft sends an append without entries whenever the commit index moves, which doubles the messages of a
-//! shard that takes one entry after the other. Nobody waits for it: followers answer no reads, and a new
-//! leader commits by its own first entry. So it is held for a moment, and dropped when a later append of the
-//! same session, which says at least as much, comes first. openraft does not count answers: the answer to a
-//! later append also settles the ones before it (`InflightAppendQueue`).
+//! **One append at a time.** openraft credits an answer to every append that its stream has given out by then and that
+//! ends at or before the log id in the answer (`InflightAppendQueue`), and the leader's lease and its linearizable reads
+//! live on when those were given out. An append without entries ends where the one before it did; given out while that
+//! one waits for its answer, it would be credited with it. A leader that was stopped for seconds finds such answers in its
+//! sockets, learns from the first ones that an entry is committed, tells that to the followers whose answers it has not
+//! read yet, and would take these for proof that it leads now. So nothing more is taken from the stream until the append
+//! before is answered. It costs nothing where one entry of a shard is under way at a time; a follower that lags gets its
+//! entries in large appends, one after the other.
+//!
+//! **Commits travel with entries.** openraft sends an append without entries whenever the commit index moves, which
+//! doubles the messages of a shard that takes one entry after the other. Nobody waits for it: followers answer no reads,
+//! and a new leader commits by its own first entry. So it is held for a moment, and dropped when a later append, which
+//! says at least as much, comes first. openraft does not count answers: the answer to a later append also settles the
+//! ones before it.
 
 use std::time::Duration;
 
@@ -18,8 +27,16 @@ const HOLD: Duration = Duration::from_millis(20);
 
 type Append = AppendEntriesRequest<TypeConfig>;
 
+/// Asks each append of `input` that is not needless, the next when the one before is answered, and gives the answers.
+pub fn in_turn<R, F: Future<Output = R>>(
+    input: impl Stream<Item = Append> + Unpin,
+    ask: impl FnMut(Append) -> F,
+) -> impl Stream<Item = R> {
+    carry_commits(input).then(ask)
+}
+
 /// Gives the requests of `input` in order but for those without entries that a later one has made needless.
-pub fn carry_commits(input: impl Stream<Item = Append> + Unpin) -> impl Stream<Item = Append> {
+fn carry_commits(input: impl Stream<Item = Append> + Unpin) -> impl Stream<Item = Append> {
     stream::unfold((input.fuse(), None::<(Append, Instant)>), |(mut input, mut held)| async move {
         loop {
             let next = match &held {
@@ -41,6 +58,8 @@ pub fn carry_commits(input: impl Stream<Item = Append> + Unpin) -> impl Stream<I
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use openraft::entry::RaftEntry as _;
     use openraft::testing::log_id;
     use raft_store::type_config::Vote;
@@ -82,6 +101,32 @@ mod tests {
         assert_eq!(before.elapsed(), HOLD, "without an entry it waits so long");
     }
 
+    /// What is taken from the stream counts as sent: an answer that comes later would be credited to it.
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_taken_from_the_stream_while_an_append_waits_for_its_answer() {
+        let taken = Cell::new(0);
+        let appends = [append(1, 1, 1), append(2, 0, 2), append(2, 1, 2)];
+        let input = stream::iter(appends).inspect(|_| taken.set(taken.get() + 1));
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        let asked = RefCell::new(Vec::new());
+        let ask = |append: Append| {
+            asked.borrow_mut().push(seen(&append));
+            let (tx, rx) = tokio::sync::oneshot::channel();
+            answer.send(tx).unwrap();
+            rx
+        };
+        let mut answered = std::pin::pin!(in_turn(input, ask));
+        for (asked_by_then, taken_by_then) in [(1, 1), (2, 3)] {
+            // Long after commits that wait for an entry would have gone out alone.
+            assert!(tokio::time::timeout(HOLD * 3, answered.next()).await.is_err());
+            assert_eq!(taken.get(), taken_by_then, "before answer {asked_by_then}");
+            answers.recv().await.unwrap().send(()).unwrap();
+            assert_eq!(answered.next().await, Some(Ok(())));
+        }
+        assert_eq!(answered.next().await, None);
+        assert_eq!(asked.take(), [(1, 1, 1), (2, 1, 2)]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_last_request_is_sent_at_once_even_without_entries() {
         let before = Instant::now();
@@ -91,3 +136,7 @@ mod tests {
         assert_eq!(before.elapsed(), Duration::ZERO);
     }
 }
+
+#[cfg(test)]
+#[path = "append_stream_raft_tests.rs"]
+mod raft_tests;
