@@ -15,6 +15,7 @@ use crate::blocking::away;
 use crate::config::settings::Settings;
 use crate::disk_room;
 use crate::identity::ClusterIdentity;
+use crate::peer::clocks::Verdict;
 use crate::peer::codec::LogId;
 use crate::shard::host::ShardHost;
 
@@ -22,6 +23,9 @@ use crate::shard::host::ShardHost;
 const TICK: Duration = Duration::from_millis(500);
 /// How often each shard looks for timers past their retention.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a leader whose clock is behind calls late, at the start and after a try to pass the lead on: while it tries,
+/// it does not call at all.
+const HAND_OVER_PAUSE: Duration = Duration::from_secs(5);
 /// Timers that one command erases.
 const EXPIRE_MAX: usize = 1000;
 
@@ -48,6 +52,8 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
     let mut health = running.stores.health();
     // Not awaited: on a disk that hangs it hangs, and that is what this loop has to notice.
     let mut flushing = tokio::spawn(std::future::ready(()));
+    let mut handing_over = tokio::spawn(std::future::ready(()));
+    let mut handed_over = Instant::now();
     loop {
         tokio::select! {
             () = node.stop.cancelled() => return,
@@ -65,6 +71,10 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
         }
         watch_disk(&node);
         give_up_when_stalled(&node, &running).await;
+        if handing_over.is_finished() && handed_over.elapsed() >= HAND_OVER_PAUSE && is_behind(&running) {
+            handed_over = Instant::now();
+            handing_over = tokio::spawn(hand_over(running.clone()));
+        }
         let due = flushed.elapsed() >= flush_interval
             || unpurged_bytes(&running) >= node.settings.storage.flush_log_bytes;
         if due && flushing.is_finished() {
@@ -146,6 +156,22 @@ async fn give_up_when_stalled(node: &Node, running: &Running) {
             let _ = raft.trigger().transfer_leader(target).await;
         }
     }
+}
+
+/// Whether this node leads something and its clock is behind: it calls late, and another node can do better.
+fn is_behind(running: &Running) -> bool {
+    let Verdict::Behind(behind_ms) = running.clocks.verdict() else { return false };
+    let leads = running.hosts.iter().any(|host| host.office().is_some());
+    if leads {
+        tracing::error!(behind_ms, "this node's clock is behind: handing its shards over");
+    }
+    leads
+}
+
+/// Passes on what this node leads, in order.
+async fn hand_over(running: Arc<Running>) {
+    let led = running.hosts.iter().filter(|host| host.office().is_some());
+    futures_util::future::join_all(led.map(|host| host.hand_over(false))).await;
 }
 
 async fn expire(node: &Node, host: &Arc<ShardHost>) {

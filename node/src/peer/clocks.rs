@@ -2,7 +2,7 @@
 //!
 //! A clock that is ahead fires timers early. It is compared with the median of the quorum's clocks
 //! (Marzullo's idea that a majority of clocks brackets the true time); one that is ahead of it by more than
-//! `offset_max` must not stamp commands. One that is behind is late, which is no broken promise.
+//! `offset_max` must not stamp commands. One that is behind calls late, which breaks no promise, but others can do better.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,12 +37,14 @@ struct Sample {
 pub enum Verdict {
     /// There is nobody to compare with: a cluster of one.
     Alone,
-    /// A quorum was compared and this clock is not ahead of it.
+    /// A quorum was compared and this clock is not far from it.
     Trusted,
     /// Not yet a quorum of fresh comparisons.
     NotCompared,
     /// This clock is ahead of the quorum's median by so many ms.
     Ahead(i64),
+    /// This clock is behind the quorum's median by so many ms.
+    Behind(i64),
 }
 
 /// The comparisons of one node. Clones share them.
@@ -105,7 +107,7 @@ impl Clocks {
 }
 
 /// `offsets`: the peers' clocks less ours. The median is taken over them and our own zero; with an even
-/// number the lower middle one counts, so that doubt goes against this clock.
+/// number the lower middle one counts, so that doubt goes against a clock that is ahead, and for one that is behind.
 fn verdict(mut offsets: Vec<i64>, members: usize, offset_max_ms: i64) -> Verdict {
     if members <= 1 {
         return Verdict::Alone;
@@ -116,7 +118,11 @@ fn verdict(mut offsets: Vec<i64>, members: usize, offset_max_ms: i64) -> Verdict
     }
     offsets.sort_unstable();
     let median = offsets[(offsets.len() - 1) / 2];
-    if -median > offset_max_ms { Verdict::Ahead(-median) } else { Verdict::Trusted }
+    match median {
+        ..0 if -median > offset_max_ms => Verdict::Ahead(-median),
+        _ if median > offset_max_ms => Verdict::Behind(median),
+        _ => Verdict::Trusted,
+    }
 }
 
 #[cfg(test)]
@@ -148,8 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_behind_is_late_but_trusted() {
-        assert_eq!(verdict(vec![30_000, 30_010], 3, 250), Verdict::Trusted);
+    fn a_clock_behind_the_quorum_is_known_as_such() {
+        assert_eq!(verdict(vec![30_000, 30_010], 3, 250), Verdict::Behind(30_000));
+        assert_eq!(verdict(vec![250, 250], 3, 250), Verdict::Trusted);
+        assert_eq!(verdict(vec![30_000], 3, 250), Verdict::Trusted, "doubt goes for it");
     }
 
     #[test]

@@ -324,7 +324,8 @@ fn stamp_check(clocks: &Clocks) -> StampCheck {
     let clocks = clocks.clone();
     Arc::new(move || match clocks.verdict() {
         Verdict::Ahead(ms) => Err(format!("this node's clock is {ms} ms ahead of the quorum's")),
-        Verdict::Alone | Verdict::Trusted | Verdict::NotCompared => Ok(()),
+        // A stamp from before the last one has no effect: time in the log does not go back.
+        Verdict::Alone | Verdict::Trusted | Verdict::NotCompared | Verdict::Behind(_) => Ok(()),
     })
 }
 
