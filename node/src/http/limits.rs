@@ -16,6 +16,9 @@ pub const BATCH_BYTES_MAX_DEFAULT: usize = 24 << 20;
 pub const BATCH_OPERATIONS_MAX: usize = 1_000;
 /// Batches that a node takes at the same time: their bodies lie in memory.
 pub const BATCHES_AT_ONCE_MAX: usize = 8;
+/// How long a client may take to read a batch's answer, from the end of the batch's time, before another batch gets its
+/// place.
+pub const BATCH_READ_MAX: Duration = Duration::from_secs(30);
 /// What a client whose batch found no place in its time is told to wait.
 pub const BATCH_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Operations of one batch that are under way at the same time: enough to fill entries of every shard, and few enough

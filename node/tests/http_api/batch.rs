@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
 use node::backend::{Applied, BackendError};
 use node::http::HttpSettings;
+use node::http::limits::BATCH_READ_MAX;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use crate::operations::died;
 use crate::support::{Answer, Api};
@@ -218,7 +222,33 @@ async fn a_place_is_free_again_when_the_answer_has_gone_out() {
     for _ in 0..3 {
         assert_eq!(batch(&api, &[], json!([])).await.ok(), &json!({"results": []}));
     }
-    assert_eq!(api.batches.available_permits(), 1);
+    assert_eq!(api.batches.acquire().await.unwrap().num_permits(), 1);
+}
+
+// Paused, so that the time for an answer that nobody reads is over at once.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answer_does_not_keep_its_place_for_ever() {
+    let api = Api::new();
+    let request =
+        Request::post("/api/v1/groups/default/batch").body(Body::from(r#"{"operations": []}"#)).unwrap();
+    let unread = api.router.clone().oneshot(request).await.unwrap();
+    assert_eq!((unread.status(), api.batches.available_permits()), (200.try_into().unwrap(), 0));
+    // The time of the batch itself, and then that for its answer.
+    tokio::time::sleep(HttpSettings::default().deadline + BATCH_READ_MAX).await;
+    batch(&api, &[], json!([])).await.ok();
+    drop(unread);
+}
+
+// Paused, so that the body comes slower than a batch's time is long.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_slowly_takes_nothing_off_the_time_of_its_operations() {
+    let api = Api::new();
+    let body = json!({"operations": [with_definition("put", json!({"id": "a"}))]}).to_string();
+    let slowly = futures_util::stream::once(async move {
+        tokio::time::sleep(HttpSettings::default().deadline * 2).await;
+        Ok::<_, std::io::Error>(body)
+    });
+    assert_eq!(results(&api.call(BATCH, Body::from_stream(slowly)).await), [(201, "scheduled")]);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use http_body_util::BodyExt as _;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -30,7 +30,7 @@ use crate::http::body::{self, Media};
 use crate::http::context::{self, IDEMPOTENCY_KEY};
 use crate::http::input::batch::{self, Kind, Operation};
 use crate::http::input::fingerprint;
-use crate::http::limits::{BATCH_OPERATIONS_AT_ONCE, BATCH_RETRY_AFTER};
+use crate::http::limits::{BATCH_OPERATIONS_AT_ONCE, BATCH_READ_MAX, BATCH_RETRY_AFTER};
 use crate::http::problem::{self, Code, Problem};
 use crate::http::query::Query;
 use crate::http::{ids, output};
@@ -52,22 +52,32 @@ pub async fn batch(State(state): State<HttpState>, request: Request) -> Result<R
         }
     }
     let idempotency_key = context::idempotency_key(&parts.headers)?;
-    let deadline = Instant::now() + state.settings.deadline;
     // Until there is a place, the body stays where it comes from.
-    let place = tokio::time::timeout_at(deadline, state.batches.clone().acquire_owned()).await;
+    let place = tokio::time::timeout(state.settings.deadline, state.batches.clone().acquire_owned()).await;
     let Ok(Ok(place)) = place else { return Err(too_many()) };
     let bytes_max = state.settings.body_bytes_max;
     let bytes = body::read_within(&state, &parts.headers, body, Media::Json, bytes_max).await?;
     let operations = batch::operations(&bytes)?;
+    // From now on: how long the body took is the client's affair.
+    let deadline = Instant::now() + state.settings.deadline;
     let batch = Arc::new(Batch { state, group, parts, idempotency_key, deadline });
-    // The request's body lies in memory until the last operation is over, and takes its place as long.
+    let (reading, gone) = oneshot::channel();
+    tokio::spawn(hold(place, gone, deadline + BATCH_READ_MAX));
     let answer = batch.answer(operations).map(move |piece| {
-        let _ = &place;
+        let _ = &reading;
         Ok::<_, Infallible>(piece)
     });
     let mut response = Response::new(Body::from_stream(answer));
     output::mark_json(&mut response);
     Ok(response)
+}
+
+/// Keeps the place of a batch, whose body lies in memory, until its answer is read or dropped. A client that does not read
+/// keeps it for so long only: a few of them would take all places.
+async fn hold(place: OwnedSemaphorePermit, gone: oneshot::Receiver<()>, until: Instant) {
+    // It ends by being dropped.
+    let _ = tokio::time::timeout_at(until, gone).await;
+    drop(place);
 }
 
 fn too_many() -> Problem {
