@@ -12,7 +12,7 @@ use crate::args::{BatchArgs, GlobalArgs};
 use crate::failure::{Exit, Failure};
 use crate::output::{BatchTotals, Output};
 
-/// Bytes of operations in one request: half of what the server takes, since each is at most 1 MiB.
+/// Bytes of operations after which a request takes no more: a server takes 24 MiB by default.
 const BYTES_MAX: usize = 8 << 20;
 /// The wait before what no leader could do is tried again, unless the server says more.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);

@@ -150,21 +150,22 @@ pub(super) async fn fail_syncs(stage: &Stage, planned: &Planned) -> anyhow::Resu
     }
     let said = stage.logs.last(node.number);
     stage.hold(planned.length_ms).await;
-    let after = lies.spoilt_syncs();
+    let failed = lies.spoilt_syncs().map(|after| after - before);
     let mended = lies.fail_syncs(0, 0);
-    let failed = after? - before;
-    if ended.is_none() && failed > 0 && !stage.stop.is_cancelled() {
-        stage.surprise(node.number, &format!("it went on after {failed} syncs had failed with {name}"));
-        node.kill()?;
+    let mut killed = Ok(());
+    if let (None, Ok(1..), false) = (&ended, &failed, stage.stop.is_cancelled()) {
+        stage.surprise(node.number, &format!("it went on after syncs had failed with {name}"));
+        killed = node.kill();
     }
-    let runs = ended.is_none() && failed == 0;
-    let started = if runs { Ok(()) } else { node.start(&stage.spawner) };
+    let started = if node.pid().is_some() { Ok(()) } else { node.start(&stage.spawner) };
     stage.book.up(node.number);
     stage.wait_back(node).await;
     node.release();
     failing?;
     mended?;
+    killed?;
     started?;
+    let failed = failed?;
     let how = ended.unwrap_or_else(|| "it went on".into());
     Ok(Effect::when(failed > 0, format!("{failed} syncs failed with {name} after {left}; {how}: {said}")))
 }

@@ -1,7 +1,7 @@
 //! The body of a request that asks, at the last moment, whether the request may still be sent.
 //!
 //! hyper takes the body's first frame after it has put the head into its buffer and before anything of that buffer goes to
-//! the socket (HTTP/1.1; held by `delivery_connections::withheld…`). An error there ends the connection with nothing
+//! the socket (HTTP/1.1; held by two tests of `delivery_connections`). An error there ends the connection with nothing
 //! written. A request without a body is not asked: there is no frame to ask at.
 
 use std::pin::Pin;
