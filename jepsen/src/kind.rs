@@ -34,12 +34,14 @@ pub enum Kind {
     BitFlipLog,
     BitFlipState,
     BitFlipSide,
+    FileCut,
     ReceiverErrors,
     ReceiverHang,
     ReceiverReset,
     ReceiverDrip,
     ReceiverRedirect,
     ReceiverRefuse,
+    ReceiverMoves,
 }
 
 /// What a fault needs for itself.
@@ -59,15 +61,15 @@ pub enum Needs {
 
 use Kind::{
     BitFlipLog, BitFlipSide, BitFlipState, ClockDrift, ClockJump, ClockOffset, CpuStarve, CrashInSnapshot,
-    CrashInside, DiskExhausted, DiskFull, DiskReadOnly, DiskSlow, DiskStall, DiskSyncFails, Kill, KillAll,
-    PacketDelay, PacketDuplicate, PacketLoss, PacketReorder, PartitionBridge, PartitionMajority,
+    CrashInside, DiskExhausted, DiskFull, DiskReadOnly, DiskSlow, DiskStall, DiskSyncFails, FileCut, Kill,
+    KillAll, PacketDelay, PacketDuplicate, PacketLoss, PacketReorder, PartitionBridge, PartitionMajority,
     PartitionOneWay, PartitionRing, Pause, PowerCut, PowerCutAll, ReceiverDrip, ReceiverErrors, ReceiverHang,
-    ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections, Restart,
+    ReceiverMoves, ReceiverRedirect, ReceiverRefuse, ReceiverReset, RefuseConnections, Restart,
 };
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Kill,
         KillAll,
         CrashInside,
@@ -98,12 +100,14 @@ impl Kind {
         BitFlipLog,
         BitFlipState,
         BitFlipSide,
+        FileCut,
         ReceiverErrors,
         ReceiverHang,
         ReceiverReset,
         ReceiverDrip,
         ReceiverRedirect,
         ReceiverRefuse,
+        ReceiverMoves,
     ];
 
     /// As it stands in histories and on the command line.
@@ -139,12 +143,14 @@ impl Kind {
             BitFlipLog => "bitFlipLog",
             BitFlipState => "bitFlipState",
             BitFlipSide => "bitFlipSide",
+            FileCut => "fileCut",
             ReceiverErrors => "receiverErrors",
             ReceiverHang => "receiverHang",
             ReceiverReset => "receiverReset",
             ReceiverDrip => "receiverDrip",
             ReceiverRedirect => "receiverRedirect",
             ReceiverRefuse => "receiverRefuse",
+            ReceiverMoves => "receiverMoves",
         }
     }
 
@@ -159,12 +165,12 @@ impl Kind {
             Kill | CrashInside | CrashInSnapshot | Pause | Restart | PowerCut | ClockOffset | ClockDrift
             | ClockJump | DiskFull | DiskExhausted | DiskReadOnly | DiskStall | DiskSlow | DiskSyncFails
             | CpuStarve => Needs::Node,
-            BitFlipLog | BitFlipState | BitFlipSide => Needs::Victim,
+            BitFlipLog | BitFlipState | BitFlipSide | FileCut => Needs::Victim,
             KillAll | PowerCutAll => Needs::All,
             PartitionMajority | PartitionRing | PartitionBridge | PartitionOneWay | RefuseConnections
             | PacketLoss | PacketDelay | PacketReorder | PacketDuplicate => Needs::Links,
             ReceiverErrors | ReceiverHang | ReceiverReset | ReceiverDrip | ReceiverRedirect
-            | ReceiverRefuse => Needs::Receiver,
+            | ReceiverRefuse | ReceiverMoves => Needs::Receiver,
         }
     }
 
@@ -182,9 +188,9 @@ impl Kind {
             ClockJump | DiskStall => (3_000, 18_000),
             // As long as the others take to purge what it lacks.
             CrashInSnapshot => (12_000, 16_000),
-            BitFlipLog | BitFlipState | BitFlipSide => (1_500, 2_500),
+            BitFlipLog | BitFlipState | BitFlipSide | FileCut => (1_500, 2_500),
             ReceiverErrors | ReceiverHang | ReceiverReset | ReceiverDrip | ReceiverRedirect
-            | ReceiverRefuse => (3_000, 7_000),
+            | ReceiverRefuse | ReceiverMoves => (3_000, 7_000),
         }
     }
 
@@ -220,9 +226,9 @@ pub fn of_profile(profile: super::Profile, seed: u64) -> Vec<Kind> {
 }
 
 /// Kinds of a mix.
-const MIX_KINDS: usize = 12;
+const MIX_KINDS: usize = 13;
 
-/// Twelve kinds of all, so that any three seeds in a row have had every one.
+/// Thirteen kinds of all, so that any three seeds in a row have had every one.
 fn rotating(seed: u64) -> Vec<Kind> {
     let all = Kind::ALL.len();
     // Seven steps apart lie kinds of different families.

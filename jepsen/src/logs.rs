@@ -30,6 +30,7 @@ struct Seen {
     internal: Vec<String>,
     passed: Vec<String>,
     last: BTreeMap<u32, String>,
+    lanes: BTreeMap<u32, u64>,
     snapshots: u64,
     sessions: u64,
 }
@@ -64,6 +65,7 @@ impl Logs {
         if let Ok(fields) = serde_json::from_str::<Value>(line) {
             match fields["message"].as_str() {
                 Some("took office") => self.session(node, at_ns, &fields),
+                Some("peer lane is up") => *self.seen.lock().lanes.entry(node).or_default() += 1,
                 Some("installed a snapshot") => self.seen.lock().snapshots += 1,
                 Some("a request failed by a fault of ours") => {
                     keep(&mut self.seen.lock().internal, format!("n{node}: {short}"));
@@ -93,6 +95,11 @@ impl Logs {
         self.seen.lock().sessions += 1;
         let at_ns = written_ns.min(read_ns);
         self.recorder.write(&Event::Leader(Leader { at_ns, shard, term, session, node }));
+    }
+
+    /// How often a node has connected to a peer so far: only then does it acknowledge anything.
+    pub fn lanes(&self, node: u32) -> u64 {
+        self.seen.lock().lanes.get(&node).copied().unwrap_or_default()
     }
 
     /// What node `node` has said last.

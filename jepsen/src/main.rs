@@ -15,6 +15,7 @@ mod http;
 mod kind;
 mod lies;
 mod logs;
+mod names;
 mod network;
 mod node;
 mod outstanding;

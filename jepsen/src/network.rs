@@ -15,10 +15,14 @@ use anyhow::Context as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::detour::{self, Pair};
+use crate::names::Names;
+use crate::script::RECEIVERS;
 use crate::shell::{run, run_with};
 
 /// Where clients and receivers are.
 pub const CLIENT_ADDRESS: &str = "10.88.0.1";
+/// Where a receiver is that has moved.
+pub const OTHER_ADDRESS: &str = "10.88.0.2";
 const PREFIX: &str = "dtj";
 /// What a machine that is there may take to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
@@ -47,13 +51,15 @@ table inet jepsen {
 }
 ";
 
-/// The rules of the receivers' machine: ports that are closed for nodes.
+/// The rules of the receivers' machine: ports that are closed for nodes, and those of addresses where nobody is now.
 const CLIENT_RULES: &str = "
 table inet jepsen {
     set closed { type inet_service; }
+    set empty { type ipv4_addr . inet_service; }
     counter closed { }
     chain input {
         type filter hook input priority 0; policy accept;
+        iifname eth0 ip daddr . tcp dport @empty reject with tcp reset
         iifname eth0 tcp dport @closed counter name closed reject with tcp reset
     }
 }
@@ -77,6 +83,8 @@ pub enum Rule {
 pub struct Network {
     tag: String,
     nodes: u32,
+    /// What the nodes' names of receivers lead to.
+    names: Names,
 }
 
 /// The address of node `number`, from 1.
@@ -106,15 +114,19 @@ impl Rule {
 
 impl Network {
     /// Makes it for `nodes` nodes, named after the process `pid`.
-    pub fn make(pid: u32, nodes: u32) -> anyhow::Result<Self> {
-        let network = Self { tag: format!("{PREFIX}{pid}"), nodes };
+    pub fn make(pid: u32, nodes: u32, names: Names) -> anyhow::Result<Self> {
+        let network = Self { tag: format!("{PREFIX}{pid}"), nodes, names };
         run(&["ip", "netns", "add", &network.bridge()])?;
         let bridge = network.bridge();
         run(&["ip", "-n", &bridge, "link", "add", "br0", "type", "bridge"])?;
         run(&["ip", "-n", &bridge, "link", "set", "br0", "up"])?;
         network.attach(&network.client(), "c", CLIENT_ADDRESS)?;
-        let client = format!("--net={}", network.client_path());
-        run_with(&["nsenter", &client, "nft", "-f", "-"], CLIENT_RULES)?;
+        let other = format!("{OTHER_ADDRESS}/24");
+        run(&["ip", "-n", &network.client(), "addr", "add", &other, "dev", "eth0"])?;
+        network.client_nft(CLIENT_RULES)?;
+        for receiver in 0..RECEIVERS {
+            network.relocate(receiver, false)?;
+        }
         for number in 1..=nodes {
             let namespace = network.node(number);
             network.attach(&namespace, &format!("n{number}"), &node_address(number))?;
@@ -152,6 +164,11 @@ impl Network {
         format!("/run/netns/{}", self.node(number))
     }
 
+    /// What each node is to have as `/etc/hosts`.
+    pub fn hosts(&self) -> &Path {
+        self.names.path()
+    }
+
     fn client_path(&self) -> String {
         format!("/run/netns/{}", self.client())
     }
@@ -160,8 +177,23 @@ impl Network {
     pub fn close_port(&self, receiver: usize, close: bool) -> anyhow::Result<()> {
         let port = usize::from(crate::script::PORT) + receiver;
         let verb = if close { "add" } else { "delete" };
-        let script = format!("{verb} element inet jepsen closed {{ {port} }}\n");
-        run_with(&["nsenter", &format!("--net={}", self.client_path()), "nft", "-f", "-"], &script)?;
+        self.client_nft(&format!("{verb} element inet jepsen closed {{ {port} }}\n"))
+    }
+
+    /// Moves a receiver to its other address, or back: its name leads there, and at the one that it has left nobody is.
+    pub fn relocate(&self, receiver: usize, away: bool) -> anyhow::Result<()> {
+        let port = usize::from(crate::script::PORT) + receiver;
+        let (to, from) = if away { (OTHER_ADDRESS, CLIENT_ADDRESS) } else { (CLIENT_ADDRESS, OTHER_ADDRESS) };
+        // It is there before its name leads there, and a name that is known leads to where it is.
+        self.client_nft(&format!(
+            "add element inet jepsen empty {{ {to} . {port} }}\ndelete element inet jepsen empty {{ {to} . {port} }}\n"
+        ))?;
+        self.names.point(receiver, to)?;
+        self.client_nft(&format!("add element inet jepsen empty {{ {from} . {port} }}\n"))
+    }
+
+    fn client_nft(&self, script: &str) -> anyhow::Result<()> {
+        run_with(&["nsenter", &format!("--net={}", self.client_path()), "nft", "-f", "-"], script)?;
         Ok(())
     }
 

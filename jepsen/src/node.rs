@@ -13,6 +13,7 @@ use crate::lies::Lies;
 use crate::logs::Logs;
 use crate::network::node_address;
 use crate::process::{Launch, Process, Spawner, describe};
+use crate::shell::run;
 
 /// A node.
 #[derive(Debug)]
@@ -49,6 +50,30 @@ impl Node {
     /// Where its data is.
     pub fn data(&self) -> PathBuf {
         self.disk.path().join("data")
+    }
+
+    /// Keeps a copy of its data, for [`Node::restore_copy`]. It must not run.
+    pub fn keep_copy(&self) -> anyhow::Result<()> {
+        let (data, copy) = (self.data(), self.copy());
+        if copy.exists() {
+            std::fs::remove_dir_all(&copy)?;
+        }
+        run(&["cp", "-a", &data.to_string_lossy(), &copy.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Its data is as it was when the copy was made. It must not run, nor have acknowledged anything since.
+    pub fn restore_copy(&self) -> anyhow::Result<()> {
+        let (data, copy) = (self.data(), self.copy());
+        std::fs::remove_dir_all(&data)?;
+        run(&["cp", "-a", &copy.to_string_lossy(), &data.to_string_lossy()])?;
+        run(&["sync", "-f", &data.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Where the copy is: not on its disk, which may be small.
+    fn copy(&self) -> PathBuf {
+        self.disk.path().with_extension("copy")
     }
 
     /// What it is told that is not so.

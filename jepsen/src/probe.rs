@@ -7,7 +7,9 @@ use rustix::process::geteuid;
 use crate::detour::{Detour, Way};
 use crate::disk::{Disk, DiskRoom};
 use crate::kind::Kind;
+use crate::names::Names;
 use crate::network::{Network, Rule};
+use crate::process::WITH_HOSTS;
 use crate::shell::run;
 
 const PROBE_BYTES: u64 = 16 << 20;
@@ -24,6 +26,7 @@ pub fn probe(kinds: &[Kind]) -> anyhow::Result<()> {
         ("mount", "mount"),
         ("nsenter", "util-linux"),
         ("setpriv", "util-linux"),
+        ("unshare", "util-linux"),
         ("fsfreeze", "util-linux"),
     ] {
         let found = run(&["sh", "-c", &format!("command -v {tool}")]);
@@ -49,16 +52,27 @@ pub fn probe(kinds: &[Kind]) -> anyhow::Result<()> {
 
 /// Two namespaces that are connected, and a rule that counts.
 fn network() -> anyhow::Result<()> {
-    let network = Network::make(std::process::id(), 1)?;
+    let network = stand(1)?;
     network.apply(1, Rule::Lossy, 1)?;
     network.lift(1, Rule::Lossy, 1)?;
     network.met(1, Rule::Cut)?;
+    let hosts = network.hosts().to_string_lossy().into_owned();
+    let name = crate::names::receiver_name(0);
+    run(&[&WITH_HOSTS[..], &[&hosts, "grep", "-q", &name, "/etc/hosts"]].concat())
+        .context("a file can't be put in place of /etc/hosts")?;
+    std::fs::remove_file(hosts)?;
     Ok(())
+}
+
+/// A network of its own for a moment.
+fn stand(nodes: u32) -> anyhow::Result<Network> {
+    let pid = std::process::id();
+    Network::make(pid, nodes, Names::make(std::env::temp_dir().join(format!("dtj{pid}-hosts")))?)
 }
 
 /// A packet that one node sends to another comes to the other by the long way.
 fn detour() -> anyhow::Result<()> {
-    let network = Network::make(std::process::id(), 2)?;
+    let network = stand(2)?;
     let detour = Detour::start(network.detour_devices()?, 0)?;
     for pair in [(1, 2), (2, 1)] {
         detour.set(pair, Some(Way::Late(1)));
@@ -66,6 +80,7 @@ fn detour() -> anyhow::Result<()> {
     }
     anyhow::ensure!(network.refuses(1, 2)?, "nothing came through a TUN device and back");
     anyhow::ensure!(detour.touched() == 2, "packets did not take the long way");
+    std::fs::remove_file(network.hosts())?;
     Ok(())
 }
 

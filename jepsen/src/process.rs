@@ -18,6 +18,18 @@ use crate::clock::wait_blocking;
 use crate::lies::Lies;
 
 const POLL: Duration = Duration::from_millis(2);
+/// Followed by a file and a command: runs the command with the file in place of `/etc/hosts`. What is mounted or unmounted
+/// elsewhere is seen in there too: disks come and go.
+pub const WITH_HOSTS: [&str; 8] = [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "slave",
+    "sh",
+    "-c",
+    r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#,
+    "sh",
+];
 /// A process without signal handlers for SIGSTOP stops at once, but for what the kernel does for it.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -27,6 +39,8 @@ pub struct Launch {
     pub timerd: PathBuf,
     /// The path of its network namespace.
     pub namespace: String,
+    /// What it has as `/etc/hosts`.
+    pub hosts: PathBuf,
     pub config: PathBuf,
     pub log: PathBuf,
     /// The `cgroup.procs` that it is put into, if its CPU is to be taken away.
@@ -93,6 +107,7 @@ impl Launch {
     fn command(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.namespace));
+        command.args(WITH_HOSTS).arg(&self.hosts);
         command.args(["setpriv", "--pdeathsig", "KILL", "env"]);
         if let Some(lies) = &self.lies {
             command.arg(format!("LD_PRELOAD={}", lies.library.display()));

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bounds::CALLBACK_TIMEOUT_MS;
 use crate::clock::wall_ms;
-use crate::network::{CLIENT_ADDRESS, node_of};
+use crate::names::receiver_name;
+use crate::network::{CLIENT_ADDRESS, OTHER_ADDRESS, node_of};
 use crate::outstanding::Outstanding;
 use crate::recorder::Recorder;
 use crate::script::{Answer, Moods, PORT, RECEIVERS};
@@ -38,6 +39,8 @@ pub struct Receivers {
     pub odd: AtomicU64,
     /// Redirects that somebody followed.
     pub followed: AtomicU64,
+    /// Callbacks that came to a receiver's other address.
+    pub at_other: [AtomicU64; RECEIVERS],
 }
 
 /// The head of a request.
@@ -54,14 +57,17 @@ struct Head {
 
 /// The URL of a receiver.
 pub fn url(receiver: usize) -> String {
-    format!("http://{CLIENT_ADDRESS}:{}/hook", usize::from(PORT) + receiver)
+    format!("http://{}:{}/hook", receiver_name(receiver), usize::from(PORT) + receiver)
 }
 
 /// Serves all receivers until `stop`.
 pub async fn serve(receivers: Arc<Receivers>, stop: CancellationToken) -> anyhow::Result<JoinSet<()>> {
     let mut servers = JoinSet::new();
-    for (number, port) in (PORT..).take(RECEIVERS).enumerate() {
-        let listener = TcpListener::bind((CLIENT_ADDRESS, port)).await?;
+    let places = (PORT..).take(RECEIVERS).enumerate();
+    for ((number, port), address) in
+        places.flat_map(|place| [CLIENT_ADDRESS, OTHER_ADDRESS].map(|a| (place, a)))
+    {
+        let listener = TcpListener::bind((address, port)).await?;
         let (receivers, stop) = (receivers.clone(), stop.clone());
         servers.spawn(async move {
             let mut connections = JoinSet::new();
@@ -82,8 +88,14 @@ pub async fn serve(receivers: Arc<Receivers>, stop: CancellationToken) -> anyhow
 }
 
 impl Receivers {
+    /// Callbacks that came to where a receiver had moved.
+    pub fn at_other_address(&self, receiver: usize) -> u64 {
+        self.at_other.get(receiver).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
     async fn connection(&self, number: usize, stream: TcpStream, peer: SocketAddr) {
         let _ = stream.set_nodelay(true);
+        let is_other = stream.local_addr().is_ok_and(|local| local.ip().to_string() == OTHER_ADDRESS);
         let mut stream = BufReader::new(stream);
         while let Some(head) = read_head(&mut stream).await {
             let (at_ns, received_ms) = (self.recorder.now_ns(), wall_ms());
@@ -104,6 +116,9 @@ impl Receivers {
             delivery.reply = answer.reply();
             let answers = matches!(answer, Answer::Status(..) | Answer::Redirect);
             delivery.answered_ns = answers.then(|| self.recorder.now_ns());
+            if is_other && let Some(count) = self.at_other.get(number) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
             self.outstanding.delivered(&delivery);
             self.recorder.write(&Event::Delivery(delivery));
             if !give(&mut stream, answer).await {

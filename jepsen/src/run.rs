@@ -17,6 +17,7 @@ use crate::boundaries::Boundaries;
 use crate::clock::RunClock;
 use crate::final_reads;
 use crate::kind::Kind;
+use crate::names::Names;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::receiver::{self, Receivers};
@@ -86,7 +87,7 @@ impl Setup {
 pub fn run(setup: &Setup) -> anyhow::Result<Extra> {
     let plan = setup.plan()?;
     let pid = std::process::id();
-    let network = Arc::new(Network::make(pid, setup.nodes)?);
+    let network = Arc::new(Network::make(pid, setup.nodes, Names::make(setup.out.join("hosts"))?)?);
     // From here on this thread and those that it starts are among the clients.
     network.enter_client()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -109,6 +110,7 @@ async fn perform(setup: &Setup, plan: Plan, network: Arc<Network>) -> anyhow::Re
         seed: setup.seed,
         odd: 0.into(),
         followed: 0.into(),
+        at_other: Default::default(),
     });
     let mut listening = receiver::serve(receivers.clone(), stop.child_token()).await?;
     let scene = Scene {

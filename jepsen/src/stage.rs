@@ -137,6 +137,7 @@ impl Stage {
             let launch = Launch {
                 timerd: scene.timerd.clone(),
                 namespace: network.node_path(number),
+                hosts: network.hosts().to_owned(),
                 config,
                 log: scene.out.join(format!("n{number}.log")),
                 cgroup: cgroup.map(|path| path.join("cgroup.procs")),

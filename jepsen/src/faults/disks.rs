@@ -1,9 +1,13 @@
 //! Faults of disks: little room left, none at all, no writes, writes that hang, and syncs that are slow or fail.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use anyhow::Context as _;
 
 use super::Effect;
 use super::processes::take;
+use crate::node::Node;
 use crate::plan::Planned;
 use crate::random::Random;
 use crate::shell::blocking;
@@ -109,13 +113,20 @@ pub(super) async fn stall(stage: &Stage, planned: &Planned) -> anyhow::Result<Ef
     Ok(Effect::when(hangs, format!("a write hung until the end{how}")))
 }
 
+/// The node, taken, and how many of its syncs were spoilt before; an error leaves it as it is.
+fn take_to_lie(stage: &Stage, planned: &Planned) -> anyhow::Result<Option<(Arc<Node>, i64)>> {
+    let number = *planned.nodes.first().context("no node was chosen")?;
+    let before = stage.node(number)?.lies()?.spoilt_syncs()?;
+    Ok(take(stage, planned)?.into_iter().next().map(|node| (node, before)))
+}
+
 /// Every sync takes longer by what a busy disk or a remote one takes, and nothing else changes.
 pub(super) async fn slow(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
-    let nodes = take(stage, planned)?;
-    let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
-    let lies = node.lies()?;
     let delay_ms = Random::new(planned.draw).between(20, 150).cast_signed();
-    let before = lies.spoilt_syncs()?;
+    let Some((node, before)) = take_to_lie(stage, planned)? else {
+        return Ok(Effect::none("the node was not running"));
+    };
+    let lies = node.lies()?;
     let slowed = lies.delay_syncs(delay_ms);
     stage.hold(planned.length_ms).await;
     let after = lies.spoilt_syncs();
@@ -133,13 +144,13 @@ pub(super) async fn fail_syncs(stage: &Stage, planned: &Planned) -> anyhow::Resu
     /// What a node may take to end after a sync has failed, and to have a sync at all.
     const END_TIME_MAX: Duration = Duration::from_secs(10);
     const POLL: Duration = Duration::from_millis(20);
-    let nodes = take(stage, planned)?;
-    let Some(node) = nodes.first() else { return Ok(Effect::none("the node was not running")) };
+    let Some((node, before)) = take_to_lie(stage, planned)? else {
+        return Ok(Effect::none("the node was not running"));
+    };
     let lies = node.lies()?;
     let mut random = Random::new(planned.draw);
     let (name, errno) = *random.pick(&[("EIO", 5), ("ENOSPC", 28)]);
     let left = random.below(60).cast_signed();
-    let before = lies.spoilt_syncs()?;
     stage.book.down(node.number);
     let failing = lies.fail_syncs(errno, left);
     let deadline = tokio::time::Instant::now() + END_TIME_MAX;
@@ -159,7 +170,7 @@ pub(super) async fn fail_syncs(stage: &Stage, planned: &Planned) -> anyhow::Resu
     }
     let started = if node.pid().is_some() { Ok(()) } else { node.start(&stage.spawner) };
     stage.book.up(node.number);
-    stage.wait_back(node).await;
+    stage.wait_back(&node).await;
     node.release();
     failing?;
     mended?;

@@ -1,9 +1,9 @@
 //! The faults: each is made, held, taken back, and asked whether it took effect. What they share is here; each family
 //! has a file of its own. A fault that fails half-way takes back what it has done and says that it had no effect.
 
-mod bits;
 mod clocks;
 mod crashes;
+mod damage;
 mod disks;
 mod links;
 mod power;
@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use checkers::history::{Event, FaultBegin, FaultEnd};
 
-use self::bits::Files;
 use self::clocks::Shift;
+use self::damage::{Files, Way};
 use self::links::{Detours, Shape};
 use crate::kind::Kind;
 use crate::plan::Planned;
@@ -109,14 +109,16 @@ async fn perform(stage: &Arc<Stage>, planned: &Planned) -> anyhow::Result<Effect
         Kind::DiskStall => disks::stall(stage, planned).await,
         Kind::DiskSlow => disks::slow(stage, planned).await,
         Kind::DiskSyncFails => disks::fail_syncs(stage, planned).await,
-        Kind::BitFlipLog => bits::flip(stage, planned, Files::Log).await,
-        Kind::BitFlipState => bits::flip(stage, planned, Files::State).await,
-        Kind::BitFlipSide => bits::flip(stage, planned, Files::Side).await,
+        Kind::BitFlipLog => damage::spoil(stage, planned, Files::Log, Way::Flip).await,
+        Kind::BitFlipState => damage::spoil(stage, planned, Files::State, Way::Flip).await,
+        Kind::BitFlipSide => damage::spoil(stage, planned, Files::Side, Way::Flip).await,
+        Kind::FileCut => damage::spoil(stage, planned, Files::Any, Way::Cut).await,
         Kind::ReceiverErrors => receivers::spoil(stage, planned, Mood::Errors).await,
         Kind::ReceiverHang => receivers::spoil(stage, planned, Mood::Hangs).await,
         Kind::ReceiverReset => receivers::spoil(stage, planned, Mood::Resets).await,
         Kind::ReceiverDrip => receivers::spoil(stage, planned, Mood::Drips).await,
         Kind::ReceiverRedirect => receivers::spoil(stage, planned, Mood::Redirects).await,
         Kind::ReceiverRefuse => receivers::refuse(stage, planned).await,
+        Kind::ReceiverMoves => receivers::relocate(stage, planned).await,
     }
 }

@@ -1,4 +1,5 @@
-//! Faults of receivers: errors, silence, resets, bodies that drip, redirects, and refused connections.
+//! Faults of receivers: errors, silence, resets, bodies that drip, redirects, refused connections, and a move to another
+//! address.
 
 use anyhow::Context as _;
 
@@ -38,4 +39,22 @@ pub(super) async fn refuse(stage: &Stage, planned: &Planned) -> anyhow::Result<E
     opened?;
     let packets = after?.saturating_sub(before);
     Ok(Effect::when(packets > 0, format!("receiver {} refused {packets} packets", receiver + 1)))
+}
+
+/// One receiver moves: its name leads to its other address, and the old one refuses whoever comes or stays.
+pub(super) async fn relocate(stage: &Stage, planned: &Planned) -> anyhow::Result<Effect> {
+    let receiver = planned.receiver.context("no receiver was chosen")?;
+    let before = stage.receivers.at_other_address(receiver);
+    let network = stage.network.clone();
+    let moved = blocking(move || network.relocate(receiver, true)).await;
+    stage.hold(planned.length_ms).await;
+    let network = stage.network.clone();
+    let back = blocking(move || network.relocate(receiver, false)).await;
+    moved?;
+    back?;
+    let callbacks = stage.receivers.at_other_address(receiver) - before;
+    Ok(Effect::when(
+        callbacks > 0,
+        format!("receiver {} got {callbacks} callbacks where it had moved", receiver + 1),
+    ))
 }

@@ -150,7 +150,7 @@ async fn give_up_when_stalled(node: &Node, running: &Running) {
     }
     for host in &running.hosts {
         if let (Some(_), Some(raft)) = (host.office(), host.raft())
-            && let Some(target) = crate::shard::leadership::successor(&raft, node.node_id)
+            && let Some(target) = crate::shard::succession::successor(&raft, node.node_id)
         {
             tracing::error!(shard = host.shard, ?stalled, "the disk hangs; giving up the lead");
             let _ = raft.trigger().transfer_leader(target).await;

@@ -27,7 +27,8 @@ use crate::peer::frame::{Body, Lane, LogEnd, OutcomesRequest, frame};
 use crate::peer::lanes::Lanes;
 use crate::peer::network::Acknowledged;
 use crate::peer::server::PeerService;
-use crate::shard::dispatcher::{Destinations, DispatchContext, ForwardOutcome, LookAhead};
+use crate::shard::destinations::Destinations;
+use crate::shard::dispatcher::{DispatchContext, ForwardOutcome, LookAhead};
 use crate::shard::host::ShardHost;
 use crate::sockets::{TcpListener, peers_from};
 

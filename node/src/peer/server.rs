@@ -133,22 +133,30 @@ impl ServedLane {
         }
     }
 
-    /// Serves frames until the stream ends; `turn` is held by all that works on them.
+    /// Serves frames until the stream ends, or a task that works on one panics: what waits for its answer would wait for
+    /// ever, so the peer is to connect again. `turn` is held by all that works on them.
     async fn serve_frames(&self, frames: &mut Streaming<Frame>, turn: &Turn) {
         let mut appenders: HashMap<u32, mpsc::Sender<Frame>> = HashMap::new();
         let mut snapshots: HashMap<u64, Box<dyn SnapshotSink>> = HashMap::new();
         let mut tasks = JoinSet::new();
-        while let Ok(Some(frame)) = frames.message().await {
+        loop {
+            let frame = tokio::select! {
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok(()) => continue,
+                    Err(panic) => {
+                        tracing::error!(error = %panic, "a peer's request was not answered; closing its connection");
+                        return;
+                    }
+                },
+                frame = frames.message(), if tasks.len() < SERVED_AT_ONCE_MAX => frame,
+            };
+            let Ok(Some(frame)) = frame else { return };
             match frame.body {
                 Some(Body::Append(_)) => self.append(frame, &mut appenders, &mut tasks, turn).await,
                 Some(Body::SnapshotBegin(_) | Body::SnapshotChunk(_) | Body::SnapshotFinish(_)) => {
                     self.snapshot(frame, &mut snapshots).await;
                 }
                 _ => {
-                    while tasks.try_join_next().is_some() {}
-                    if tasks.len() >= SERVED_AT_ONCE_MAX {
-                        tasks.join_next().await;
-                    }
                     let (inbound, out, turn) = (self.inbound.clone(), self.out.clone(), turn.clone());
                     tasks.spawn(async move {
                         answer(inbound, out, frame).await;
@@ -328,3 +336,7 @@ async fn append_stream(
         let _ = out.send(Ok(reply(id, shard, refusal("an append before it was refused")))).await;
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -4,12 +4,10 @@
 //! only if the record, read at that moment, still wants it, the lease holds, the clock is trusted, and what came of
 //! earlier ones is being replicated.
 
-use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use raft_store::failpoint::Failpoint;
 use raft_store::state_machine::StateReader;
 use timer_core::command::{AttemptResult, Command, Envelope, Outcome};
@@ -22,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::cursor::CursorKeeper;
+use super::destinations::{Destinations, destination};
 use super::feed::Notices;
+use super::lead::ConfirmLead;
 use super::office::{Admission, Due, Office};
 use super::proposer::{ProposeError, Proposer};
 use crate::blocking::away;
@@ -90,6 +90,8 @@ pub struct Dispatcher {
     pub proposer: Proposer,
     /// Whether this node may start an attempt now: the lease holds, the clock is trusted, and entries are committed.
     pub may_start: MaySend,
+    /// Asked before attempts start: whether a quorum follows this node still.
+    pub confirm: ConfirmLead,
     /// For outcomes that come after this office has ended.
     pub forward: ForwardOutcome,
     /// Shared.
@@ -109,58 +111,6 @@ enum Started {
     Held,
 }
 
-/// Limits attempts per destination.
-#[derive(Debug)]
-pub struct Destinations {
-    at_once_max: usize,
-    table: Mutex<HashMap<String, Destination>>,
-}
-
-#[derive(Debug, Default)]
-struct Destination {
-    under_way: usize,
-    waiting: VecDeque<(Weak<Office>, Due)>,
-}
-
-impl Destinations {
-    /// At most `at_once_max` attempts to one scheme, host and port.
-    #[must_use]
-    pub fn new(at_once_max: usize) -> Self {
-        Self { at_once_max, table: Mutex::new(HashMap::new()) }
-    }
-
-    /// Takes a place, or queues for one and gives `false`.
-    fn enter(&self, name: &str, office: &Arc<Office>, due: &Due) -> bool {
-        let mut table = self.table.lock();
-        let destination = table.entry(name.to_owned()).or_default();
-        if destination.under_way < self.at_once_max {
-            destination.under_way += 1;
-            return true;
-        }
-        // Before it is queued: whoever makes room may start it again at once.
-        office.withdraw_waiting(due);
-        destination.waiting.push_back((Arc::downgrade(office), due.clone()));
-        false
-    }
-
-    /// Frees a place and makes the next that waits for it ready.
-    fn leave(&self, name: &str) {
-        let mut table = self.table.lock();
-        let Some(destination) = table.get_mut(name) else { return };
-        destination.under_way -= 1;
-        let next = std::iter::from_fn(|| destination.waiting.pop_front())
-            .find_map(|(office, due)| Some((office.upgrade()?, due)));
-        if destination.under_way == 0 && destination.waiting.is_empty() {
-            table.remove(name);
-        }
-        drop(table);
-        if let Some((office, due)) = next {
-            office.put_back(due);
-            office.wake.notify_one();
-        }
-    }
-}
-
 impl Dispatcher {
     /// Runs until the office ends.
     pub async fn run(self, mut notices: Notices) {
@@ -177,7 +127,7 @@ impl Dispatcher {
             self.office.collect_due(clock_seen);
             self.load_ahead(clock_seen).await;
             let wake_at = self.office.next_due().unwrap_or(Millis::MAX).min(clock_seen + Span::from_secs(1));
-            let started = self.start_ready(place.take());
+            let started = self.start_ready(place.take()).await;
             tokio::select! {
                 () = self.ended.cancelled() => return,
                 () = self.office.wake.notified() => {}
@@ -229,7 +179,7 @@ impl Dispatcher {
                     self.office.collect_due(self.context.clock.now());
                     if cut_off && self.office.has_ready() {
                         // What is due goes out while the rest is still to be read.
-                        self.start_ready(None);
+                        self.start_ready(None).await;
                     }
                 }
                 Ok(Err(e)) => {
@@ -246,8 +196,8 @@ impl Dispatcher {
     }
 
     /// Starts what is ready as far as it may and there is room, in `place` first.
-    fn start_ready(&self, mut place: Option<OwnedSemaphorePermit>) -> Started {
-        if self.office.has_ready() && !(self.may_start)() {
+    async fn start_ready(&self, mut place: Option<OwnedSemaphorePermit>) -> Started {
+        if self.office.has_ready() && !((self.may_start)() && self.is_confirmed().await) {
             return Started::Held;
         }
         loop {
@@ -261,6 +211,14 @@ impl Dispatcher {
                 let this = self.clone();
                 self.context.attempts.spawn(async move { this.attempt(due, room).await });
             }
+        }
+    }
+
+    /// Whether a quorum follows this node, and its office goes on.
+    async fn is_confirmed(&self) -> bool {
+        tokio::select! {
+            () = self.ended.cancelled() => false,
+            confirmed = (self.confirm)() => confirmed,
         }
     }
 
@@ -395,13 +353,6 @@ fn is_too_late(timer: &Timer, now: Millis) -> bool {
         }
         LatePolicy::Fire => false,
     }
-}
-
-/// Scheme, host and port of a URL that was checked when the timer was made.
-fn destination(url: &str) -> String {
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
-    let end = url[after_scheme..].find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);
-    url[..end].to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ pub(in crate::shard) fn of_office(
         reader,
         proposer,
         may_start: Arc::new(|| true),
+        confirm: Arc::new(|| Box::pin(std::future::ready(true))),
         forward: Arc::new(|_| Box::pin(std::future::ready(false))),
         context,
         ended: CancellationToken::new(),
@@ -160,11 +161,4 @@ async fn an_attempt_that_may_not_be_sent_when_its_connection_is_there_is_ready_a
     let mut received = Vec::new();
     stream.read_to_end(&mut received).await.unwrap();
     assert_eq!(received, b"");
-}
-
-#[test]
-fn a_destination_is_scheme_host_and_port() {
-    assert_eq!(destination("http://A.example:80/x/y?z"), "http://a.example:80");
-    assert_eq!(destination("https://b.example?x"), "https://b.example");
-    assert_eq!(destination("https://[::1]:9"), "https://[::1]:9");
 }

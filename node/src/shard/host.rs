@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 
 use super::dispatcher::{DispatchContext, ForwardOutcome};
 use super::feed::Feed;
-use super::leadership::{Leadership, successor};
+use super::lead::CallBounds;
+use super::leadership::Leadership;
 use super::office::{FenceGuard, Office};
 use super::proposer::{ProposeError, Proposer, QueueBounds, StampCheck, proposer};
 use super::raft::{self, Raft, RaftTiming};
@@ -107,17 +108,16 @@ impl ShardHost {
         let leadership = Arc::new(Leadership {
             node: parts.node,
             shard: parts.shard,
-            lease: parts.timing.election_min,
-            // Heartbeats are set to more than a round trip, which is what an entry takes besides a sync.
-            commit_patience: parts.timing.heartbeat / 2,
+            bounds: CallBounds::of(&parts.timing),
             proposer: proposer.clone(),
+            stores: parts.stores.clone(),
             reader: reader.clone(),
             feed: feed.clone(),
             forward: parts.forward.clone(),
             context: parts.context.clone(),
             clocks: parts.clocks.clone(),
             office: office_tx,
-            leaving: watch::Sender::new(false),
+            leaving: watch::Sender::new(0),
             present: Mutex::new(None),
         });
         let host = Arc::new(Self {
@@ -311,12 +311,7 @@ impl ShardHost {
     /// Hands the lead to another node, in order. Gives whether another leads now, or none was led here.
     pub async fn hand_over(&self, shutting_down: bool) -> bool {
         let Some(raft) = self.raft() else { return true };
-        let target = successor(&raft, self.node);
-        let passed = self.leadership.hand_over(&raft, target).await;
-        if !shutting_down {
-            self.leadership.leaving.send_replace(false);
-        }
-        passed
+        self.leadership.hand_over(&raft, shutting_down).await
     }
 }
 

@@ -6,16 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
-use openraft::{Instant as _, ServerState};
 use parking_lot::Mutex;
-use raft_store::TypeConfig;
 use raft_store::state_machine::StateReader;
 use raft_store::type_config::LeaderId;
+use raft_store::{Stores, TypeConfig};
 use timer_core::command::{Command, Envelope, HandOver, OpenSession, Reply};
 use timer_core::ids::NodeId;
-use timer_core::mutant::Mutant;
 use timer_core::shard_state::{OpenAttempt, Predecessor};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -23,10 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::{DispatchContext, Dispatcher, ForwardOutcome};
 use super::feed::Feed;
+use super::lead::{CallBounds, Lead};
 use super::office::Office;
 use super::proposer::{ProposeError, Proposer};
 use super::raft::Raft;
-use crate::delivery::MaySend;
+use super::succession;
 use crate::peer::clocks::{Clocks, Verdict};
 
 /// The wait before another try to open a session.
@@ -43,12 +43,12 @@ pub struct Leadership {
     pub node: u64,
     /// The shard.
     pub shard: u16,
-    /// The leader's lease: attempts start only while a quorum has answered within it.
-    pub lease: Duration,
-    /// No attempt starts while an entry has been under way for that long.
-    pub commit_patience: Duration,
+    /// What bounds the leader's calls.
+    pub bounds: CallBounds,
     /// Replicates the session's own commands.
     pub proposer: Proposer,
+    /// The node's stores.
+    pub stores: Arc<Stores>,
     /// The shard's state.
     pub reader: StateReader,
     /// What applied commands mean.
@@ -61,8 +61,8 @@ pub struct Leadership {
     pub clocks: Clocks,
     /// The office, while there is one.
     pub office: watch::Sender<Option<Arc<Office>>>,
-    /// Set while this node hands over or shuts down: no office is taken.
-    pub leaving: watch::Sender<bool>,
+    /// Reasons not to take office: a hand-over that is under way, or a shutdown.
+    pub leaving: watch::Sender<usize>,
     /// What ends the present office's dispatcher.
     pub present: Mutex<Option<CancellationToken>>,
 }
@@ -81,7 +81,7 @@ impl Leadership {
         let mut in_office = None;
         loop {
             let leader = leads(&metrics.borrow_watched());
-            let wanted = leader.filter(|_| !*leaving.borrow_and_update());
+            let wanted = leader.filter(|_| *leaving.borrow_and_update() == 0);
             if in_office.is_some() && (in_office != wanted || self.ahead_ms().is_some()) {
                 self.leave_office();
                 in_office = None;
@@ -117,7 +117,7 @@ impl Leadership {
                 ahead_ms = ms,
                 "this node's clock is ahead: it must not lead"
             );
-            give_up_lead(raft, self.node).await;
+            succession::give_up_lead(raft, self.node).await;
             return false;
         }
         let notices = self.feed.subscribe();
@@ -136,11 +136,23 @@ impl Leadership {
         let now = self.context.clock.now();
         let office = Arc::new(Office::new(session, leader, now, state.cursor, &awaited));
         let ended = CancellationToken::new();
+        let lead = Lead {
+            raft: raft.clone(),
+            clocks: self.clocks.clone(),
+            proposer: self.proposer.clone(),
+            stores: self.stores.clone(),
+            bounds: self.bounds,
+        };
+        let asked = lead.clone();
         let dispatcher = Dispatcher {
             office: office.clone(),
             reader: self.reader.clone(),
             proposer: self.proposer.clone(),
-            may_start: self.may_start(raft.clone()),
+            confirm: Arc::new(move || {
+                let lead = asked.clone();
+                Box::pin(async move { lead.confirm().await })
+            }),
+            may_start: Arc::new(move || lead.may_start()),
             forward: self.forward.clone(),
             context: self.context.clone(),
             ended: ended.clone(),
@@ -169,24 +181,6 @@ impl Leadership {
         }
     }
 
-    /// Attempts start only while a quorum has answered within the lease, the clock may be trusted, and entries are
-    /// committed: what a leader that was just cut off calls before its lease ends, its successor calls again.
-    fn may_start(&self, raft: Raft) -> MaySend {
-        let (lease, clocks, proposer) = (self.lease, self.clocks.clone(), self.proposer.clone());
-        let commit_patience = self.commit_patience;
-        let commits = move || proposer.under_way_for() < commit_patience;
-        Arc::new(move || match clocks.verdict() {
-            Verdict::Alone => raft.is_leader() && commits(),
-            Verdict::Trusted | Verdict::Behind(_) if Mutant::SendWithoutLease.is_on() => true,
-            // Late is better than not at all, until another leads.
-            Verdict::Trusted | Verdict::Behind(_) => {
-                let acknowledged = raft.as_leader().ok().and_then(|leader| leader.last_quorum_acked());
-                acknowledged.is_some_and(|at| at.elapsed() < lease) && commits()
-            }
-            Verdict::NotCompared | Verdict::Ahead(_) => false,
-        })
-    }
-
     fn leave_office(&self) {
         if let Some(ended) = self.present.lock().take() {
             ended.cancel();
@@ -197,60 +191,48 @@ impl Leadership {
         }
     }
 
-    /// Leaves office in order: stops starting, commits what is under way, and passes the lead on. Gives
-    /// whether another node leads now; if not, and the node is not shutting down, it takes office again.
-    pub async fn hand_over(&self, raft: &Raft, target: Option<u64>) -> bool {
-        let Some(office) = self.office.borrow().clone() else { return true };
+    /// Leaves office in order: stops starting, commits what is under way, and passes the lead on. Gives whether another
+    /// node leads now, or none was led here. No office is taken meanwhile, nor after it if the node is `shutting_down`.
+    pub async fn hand_over(&self, raft: &Raft, shutting_down: bool) -> bool {
+        let office = self.office.borrow().clone();
+        let named = match &office {
+            Some(office) => self.name_under_way(office).await,
+            None => false,
+        };
+        self.leaving.send_modify(|leaving| *leaving += 1);
+        let passed = match office {
+            None => true,
+            Some(_) => named && self.pass_lead(raft).await,
+        };
+        if !shutting_down {
+            self.leaving.send_modify(|leaving| *leaving -= 1);
+        }
+        passed
+    }
+
+    /// Closes the office and commits what it has under way; gives whether that is committed.
+    async fn name_under_way(&self, office: &Office) -> bool {
         let attempts: Vec<OpenAttempt> = office.close();
-        let number = attempts.len();
+        tracing::info!(shard = self.shard, under_way = attempts.len(), "handing over");
         let command = Command::HandOver(HandOver { session: office.session, attempts });
         // Without a quorum it is never committed, and a node that is to stop must stop. If it is committed
         // later it is still true: this office starts nothing more.
         let proposed = self.proposer.propose(office.leader, Envelope::own(command), None);
-        let proposed = tokio::time::timeout(TRANSFER_TIMEOUT, proposed).await;
-        if matches!(proposed, Ok(Ok(_))) {
+        let committed = matches!(tokio::time::timeout(TRANSFER_TIMEOUT, proposed).await, Ok(Ok(_)));
+        if committed {
             office.hand_over();
         }
-        self.leaving.send_replace(true);
-        let Some(target) = target.filter(|_| matches!(proposed, Ok(Ok(_)))) else { return false };
-        tracing::info!(shard = self.shard, to = target, under_way = number, "handing over");
-        if raft.trigger().transfer_leader(target).await.is_err() {
-            return false;
-        }
-        wait_for_other_leader(raft, self.node).await
+        committed
     }
-}
 
-async fn wait_for_other_leader(raft: &Raft, node: u64) -> bool {
-    let mut metrics = raft.server_metrics();
-    let deadline = Instant::now() + TRANSFER_TIMEOUT;
-    loop {
-        let leader = metrics.borrow_watched().current_leader;
-        if leader.is_some_and(|leader| leader != node) {
-            return true;
-        }
-        match tokio::time::timeout_at(deadline, metrics.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return false,
-        }
-    }
-}
-
-/// The voter that is most caught up, as this leader sees it.
-#[must_use]
-pub fn successor(raft: &Raft, node: u64) -> Option<u64> {
-    let metrics = raft.metrics().borrow_watched().clone();
-    let voters: Vec<u64> = metrics.membership_config.membership().voter_ids().collect();
-    let replication = metrics.replication?;
-    replication
-        .into_iter()
-        .filter(|(id, _)| *id != node && voters.contains(id))
-        .max_by_key(|(_, matching)| *matching)
-        .map(|(id, _)| id)
-}
-
-async fn give_up_lead(raft: &Raft, node: u64) {
-    if let Some(target) = successor(raft, node) {
-        let _ = raft.trigger().transfer_leader(target).await;
+    /// Has another voter stand for election and waits until one leads.
+    async fn pass_lead(&self, raft: &Raft) -> bool {
+        let deadline = Instant::now() + TRANSFER_TIMEOUT;
+        // One that lacks what is committed here could not win, and the shard would wait for an election.
+        let caught_up = succession::once_caught_up(raft.metrics(), self.node, self.proposer.applied_index());
+        let Ok(Some(target)) = tokio::time::timeout_at(deadline, caught_up).await else { return false };
+        tracing::info!(shard = self.shard, to = target, "passing the lead on");
+        raft.trigger().transfer_leader(target).await.is_ok()
+            && succession::other_leads(raft, self.node, deadline).await
     }
 }

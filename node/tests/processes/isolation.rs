@@ -58,17 +58,41 @@ async fn a_leader_that_stood_still_loses_nothing_and_repeats_nothing() {
     cluster.wait_ready().await;
 }
 
-/// What a leader calls while nothing that it proposes is committed, its successor would call again. The lease holds all
-/// the time here, and an entry may be under way for 0.2 s.
+/// A lease that holds all through a test, while an entry may be under way for 0.2 s and a quorum's answer is fresh for 20 ms.
+const LONG_LEASE: [(&str, &str); 4] = [
+    ("TIMERD_RAFT__HEARTBEAT_MS", "400"),
+    ("TIMERD_RAFT__ELECTION_MIN_MS", "5000"),
+    ("TIMERD_RAFT__ELECTION_MAX_MS", "6000"),
+    ("TIMERD_RAFT__PROBE_MS", "12000"),
+];
+
+/// A leader that was cut off holds its lease for a while, and its successor would make its calls again, the first as
+/// well as the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_no_quorum_answers_starts_no_call_within_its_lease() {
+    let cluster = Cluster::start_tuned(3, 1, &LONG_LEASE).await;
+    let receiver = Receiver::start().await;
+    let leader = cluster.leader_of(0).await;
+    let paused_ms = now_ms() + 1_000;
+    let timers: Vec<(String, Value)> =
+        (0..10).map(|n| (format!("t-{n}"), timer_at(paused_ms + 500 + n * 100, &receiver))).collect();
+    cluster.put_all(&timers).await;
+    sleep_until(paused_ms).await;
+    (0..3).filter(|n| *n != leader).for_each(|n| cluster.nodes[n].pause());
+    sleep_until(paused_ms + 3_000).await;
+    let in_vain = receiver.calls();
+    assert!(in_vain.is_empty(), "what came of these could not be replicated: {in_vain:?}");
+    (0..3).filter(|n| *n != leader).for_each(|n| cluster.nodes[n].resume());
+    let all_fired = |calls: &[Call]| timers.iter().all(|(id, _)| calls.iter().any(|call| call.id == *id));
+    receiver.wait_until("all fire", WAIT, all_fired).await;
+    assert_eq!(cluster.leader_of(0).await, leader, "its lease held");
+    assert!(receiver.by_id().values().all(|calls| calls.len() == 1), "{:?}", receiver.by_id());
+}
+
+/// What a leader calls while nothing that it proposes is committed, its successor would call again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_entries_are_not_committed_starts_no_calls() {
-    let timing = [
-        ("TIMERD_RAFT__HEARTBEAT_MS", "400"),
-        ("TIMERD_RAFT__ELECTION_MIN_MS", "5000"),
-        ("TIMERD_RAFT__ELECTION_MAX_MS", "6000"),
-        ("TIMERD_RAFT__PROBE_MS", "12000"),
-    ];
-    let cluster = Cluster::start_tuned(3, 1, &timing).await;
+    let cluster = Cluster::start_tuned(3, 1, &LONG_LEASE).await;
     let receiver = Receiver::start().await;
     let leader = cluster.leader_of(0).await;
     let paused_ms = now_ms() + 1_500;
