@@ -42,11 +42,16 @@ pub struct Disk {
 pub struct DiskRoom(PathBuf);
 
 impl DiskRoom {
-    /// A new directory in memory, named after the process `pid`.
+    /// A new directory in memory, named after the process `pid`. Nodes run in mount namespaces of their own, and one that
+    /// kept another's disk mounted would keep it from being mounted anew: it is a mount whose changes reach them all.
     pub fn make(pid: u32) -> anyhow::Result<Self> {
         let path = PathBuf::from(format!("/dev/shm/{PREFIX}{pid}"));
         fs::create_dir(&path).with_context(|| format!("can't make {}", path.display()))?;
-        Ok(Self(path))
+        let room = Self(path);
+        let name = room.0.to_string_lossy();
+        run(&["mount", "--bind", &name, &name])?;
+        run(&["mount", "--make-shared", &name])?;
+        Ok(room)
     }
 
     /// The path.
@@ -57,6 +62,8 @@ impl DiskRoom {
 
 impl Drop for DiskRoom {
     fn drop(&mut self) {
+        // It may be none yet.
+        let _ = run(&["umount", &self.0.to_string_lossy()]);
         if let Err(e) = fs::remove_dir_all(&self.0) {
             eprintln!("{} stays: {e}", self.0.display());
         }
@@ -203,6 +210,7 @@ pub fn sweep() -> Vec<String> {
         for mount_point in inside.map(|entry| entry.path()).filter(|path| path.is_dir()) {
             let _ = run(&["umount", &mount_point.to_string_lossy()]);
         }
+        let _ = run(&["umount", &entry.path().to_string_lossy()]);
         if fs::remove_dir_all(entry.path()).is_ok() {
             swept.push(name);
         }
