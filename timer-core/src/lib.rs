@@ -10,6 +10,7 @@ pub mod command;
 pub mod definition;
 pub mod ids;
 pub mod limits;
+pub mod list;
 pub mod mutant;
 pub mod retry;
 pub mod shard_state;

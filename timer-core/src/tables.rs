@@ -7,7 +7,7 @@ use crate::command::{self, Context, Entry, Notice, Reply};
 use crate::ids::{Sequence, TimerKey};
 use crate::shard_state::ShardState;
 use crate::time::Millis;
-use crate::timer::Timer;
+use crate::timer::{State, Timer};
 
 /// What apply may read of a shard.
 pub trait Tables {
@@ -81,6 +81,8 @@ pub struct IndexKeys {
     pub wheel: Option<(Millis, Sequence)>,
     /// In the table of what expires: purge time, version.
     pub expiry: Option<(Millis, Sequence)>,
+    /// In the lists: state and time.
+    pub listing: Option<(State, Millis)>,
 }
 
 /// The lowest position from `from` to before `until` that one of `timers` waits at.
@@ -98,6 +100,7 @@ pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
     timer.map_or_else(IndexKeys::default, |t| IndexKeys {
         wheel: t.position.map(|at| (at, t.generation)),
         expiry: t.purge_at.map(|at| (at, t.version)),
+        listing: Some((t.state, t.definition.execute_at)),
     })
 }
 

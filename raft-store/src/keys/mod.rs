@@ -4,6 +4,7 @@
 //! one byte. Integers are big-endian, so that bytes sort as numbers do. Tags are for ever.
 
 pub mod expiry;
+pub mod listing;
 pub mod log_anchor;
 pub mod log_committed;
 pub mod log_entry;
@@ -41,7 +42,7 @@ pub mod state_tag {
     pub const WHEEL: u8 = 3;
     /// See [`super::expiry`].
     pub const EXPIRY: u8 = 4;
-    /// Reserved: the index for listing (group, state, executeAt, id).
+    /// See [`super::listing`].
     pub const LISTING: u8 = 5;
     /// Reserved: the outbox of transitions.
     pub const OUTBOX: u8 = 6;
@@ -80,8 +81,8 @@ mod tests {
     fn persisted_tags_never_change() {
         use {log_tag as l, state_tag as s};
         assert_eq!([l::FORMAT, l::VOTE, l::COMMITTED, l::ANCHOR, l::ENTRY], [0, 1, 2, 3, 4]);
-        assert_eq!([s::META, s::TIMER, s::WHEEL, s::EXPIRY], [1, 2, 3, 4]);
-        assert_eq!([s::LISTING, s::OUTBOX, s::GROUP, s::ATTEMPT, s::PARKED], [5, 6, 7, 8, 9]);
+        assert_eq!([s::META, s::TIMER, s::WHEEL, s::EXPIRY, s::LISTING], [1, 2, 3, 4, 5]);
+        assert_eq!([s::OUTBOX, s::GROUP, s::ATTEMPT, s::PARKED], [6, 7, 8, 9]);
     }
 
     #[test]

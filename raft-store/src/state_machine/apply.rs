@@ -6,12 +6,12 @@ use openraft::storage::EntryResponder;
 use timer_core::ids::TimerKey;
 use timer_core::tables::{Changes, Overlay, Tables, TimerChange, apply, index_keys};
 use timer_core::time::Millis;
-use timer_core::timer::Timer;
+use timer_core::timer::{State, Timer};
 
 use crate::engine::{Batch, View};
 use crate::error::StoreError;
 use crate::failpoint::Failpoint;
-use crate::keys::{expiry, timer, wheel};
+use crate::keys::{expiry, listing, timer, wheel};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{NoticeSink, StateInner, meta};
 use crate::type_config::{EntryReply, Payload, StoredMembership, TypeConfig};
@@ -133,6 +133,18 @@ pub(super) fn apply_batch(
     Ok(())
 }
 
+/// The keys of a timer in the lists.
+pub(super) fn put_listing(
+    batch: &mut Batch,
+    incarnation: u32,
+    timer: &TimerKey,
+    place: Option<(State, Millis)>,
+) {
+    for key in place.into_iter().flat_map(|place| listing::keys(incarnation, timer, place)) {
+        batch.put(key, Vec::new());
+    }
+}
+
 /// A timer's record and its index keys change together.
 fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
     let (before, after) = (index_keys(change.before.as_ref()), index_keys(change.after.as_ref()));
@@ -153,6 +165,13 @@ fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
         if let Some((at, version)) = after.expiry {
             batch.put(expiry::encode(incarnation, at, version), name);
         }
+    }
+    if before.listing != after.listing {
+        for key in before.listing.into_iter().flat_map(|place| listing::keys(incarnation, &change.key, place))
+        {
+            batch.delete(key);
+        }
+        put_listing(batch, incarnation, &change.key, after.listing);
     }
     let key = timer::encode(incarnation, &change.key);
     match &change.after {

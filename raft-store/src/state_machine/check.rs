@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::engine::View;
 use crate::error::StoreError;
-use crate::keys::{KeyRange, expiry, incarnation_range, timer, wheel};
+use crate::keys::{KeyRange, expiry, incarnation_range, listing, timer, wheel};
 use crate::state_machine::apply::decode_timer;
 use crate::state_machine::replica::{Current, Replica};
 use crate::state_machine::{StateInner, meta};
@@ -17,7 +17,7 @@ use crate::type_config::LogId;
 /// What does not agree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexFault {
-    /// The wheel or the expiry table has other keys than the timers call for.
+    /// An index has other keys than the timers call for.
     #[error("{table} has {found} keys, the timers call for {expected}; or they differ")]
     Keys {
         /// Which table.
@@ -38,7 +38,7 @@ pub enum IndexFault {
 }
 
 /// Calls `read` with a view of the replica as it is after one entry.
-fn with_view<T>(
+pub(super) fn with_view<T>(
     inner: &StateInner,
     replica: &Replica,
     mut read: impl FnMut(&dyn View, &Current) -> Result<T, StoreError>,
@@ -101,7 +101,8 @@ fn sum(view: &dyn View, (from, to): &KeyRange) -> Result<Sum, StoreError> {
 pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Option<IndexFault>, StoreError> {
     with_view(inner, replica, |view, current| {
         let incarnation = current.incarnation;
-        let (mut wheel_sum, mut expiry_sum) = (Sum::default(), Sum::default());
+        let (mut wheel_sum, mut expiry_sum, mut listing_sum) =
+            (Sum::default(), Sum::default(), Sum::default());
         let mut counts = [0; State::ALL.len()];
         let (from, to) = timer::range(incarnation);
         view.scan(&from, &to, &mut |key, value| {
@@ -114,11 +115,18 @@ pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Opt
             if let Some((at, version)) = keys.expiry {
                 expiry_sum.add(&expiry::encode(incarnation, at, version), name);
             }
+            for key in
+                keys.listing.into_iter().flat_map(|place| listing::keys(incarnation, &timer.key, place))
+            {
+                listing_sum.add(&key, &[]);
+            }
             Ok(ControlFlow::Continue(()))
         })?;
-        for (table, range, expected) in
-            [("wheel", wheel::all(incarnation), wheel_sum), ("expiry", expiry::all(incarnation), expiry_sum)]
-        {
+        for (table, range, expected) in [
+            ("wheel", wheel::all(incarnation), wheel_sum),
+            ("expiry", expiry::all(incarnation), expiry_sum),
+            ("listing", listing::all(incarnation), listing_sum),
+        ] {
             let found = sum(view, &range)?;
             if found != expected {
                 let (found, expected) = (found.count, expected.count);

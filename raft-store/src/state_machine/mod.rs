@@ -6,7 +6,9 @@
 mod apply;
 mod check;
 mod flush;
+mod list;
 mod meta;
+mod migrate;
 mod open;
 mod reader;
 mod replica;
@@ -23,7 +25,7 @@ use tokio::sync::watch;
 
 pub use self::flush::Persisted;
 pub(crate) use self::open::is_blank as state_is_blank;
-pub use self::reader::{IndexFault, Slot, StateReader};
+pub use self::reader::{IndexFault, ListPart, Slot, StateReader};
 use self::replica::Replica;
 pub(crate) use self::shard::DurableLog;
 pub use self::shard::{ShardSnapshotBuilder, ShardStateMachine};

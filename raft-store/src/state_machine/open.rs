@@ -11,9 +11,10 @@ use crate::error::StoreError;
 use crate::health::Latch;
 use crate::keys::{incarnation_range, int, pointer};
 use crate::state_machine::replica::Replica;
-use crate::state_machine::{StateDb, StateInner, meta};
+use crate::state_machine::{StateDb, StateInner, meta, migrate};
 
-const FORMAT: u8 = 1;
+/// 1: without the tables of the lists.
+const FORMAT: u8 = 2;
 /// Behind every incarnation.
 const END: [u8; 5] = [0xFF; 5];
 
@@ -28,13 +29,16 @@ impl StateDb {
         cluster_id: String,
         health: Latch,
     ) -> Result<Self, StoreError> {
-        check_format(&*engine, shards)?;
+        let format = check_format(&*engine, shards)?;
         let mut pointers = Vec::with_capacity(usize::from(shards));
         for shard in 0..shards {
             pointers.push(read_u32(&*engine, &pointer::encode(shard))?);
         }
         let used: BTreeSet<u32> = pointers.iter().copied().flatten().collect();
         remove_unused(&*engine, &used)?;
+        if format < FORMAT {
+            migrate(&*engine, shards, &pointers)?;
+        }
         let stored_next = read_u32(&*engine, &pointer::next())?.unwrap_or(1);
         let mut next = stored_next.max(used.last().map_or(1, |last| last + 1));
         let mut batch = Batch::default();
@@ -73,24 +77,41 @@ pub(crate) fn is_blank(engine: &dyn View) -> Result<bool, StoreError> {
     Ok(blank)
 }
 
-fn check_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
-    let [high, low] = shards.to_be_bytes();
+/// Gives the format that was found; a blank state gets the present one.
+fn check_format(engine: &dyn Engine, shards: u16) -> Result<u8, StoreError> {
     match engine.get(&pointer::format())?.as_deref() {
-        None => {
-            let mut batch = Batch::default();
-            batch.put(pointer::format(), vec![FORMAT, high, low]);
-            engine.write(batch, false)
-        }
+        None => write_format(engine, shards).map(|()| FORMAT),
         Some([format, ..]) if *format > FORMAT => {
             let (found, known) = (u32::from(*format), u32::from(FORMAT));
             Err(StoreError::NewerFormat { what: "the state", found, known })
         }
-        Some([FORMAT, high, low]) => {
+        Some([format @ 1..=FORMAT, high, low]) => {
             let stored = u16::from_be_bytes([*high, *low]);
-            if stored == shards { Ok(()) } else { Err(StoreError::ShardCount { stored, asked: shards }) }
+            if stored == shards { Ok(*format) } else { Err(StoreError::ShardCount { stored, asked: shards }) }
         }
         Some(_) => Err(StoreError::corrupted("the state", "the format record is not one")),
     }
+}
+
+fn write_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
+    let [high, low] = shards.to_be_bytes();
+    let mut batch = Batch::default();
+    batch.put(pointer::format(), vec![FORMAT, high, low]);
+    engine.write(batch, false)
+}
+
+/// The format is written last, and what was written before it is durable then: a crash leaves the old one, and all of it is
+/// done again.
+fn migrate(engine: &dyn Engine, shards: u16, pointers: &[Option<u32>]) -> Result<(), StoreError> {
+    tracing::info!(format = FORMAT, "bringing the state to the present format: it gets the index for lists");
+    for (shard, incarnation) in (0..).zip(pointers) {
+        if let Some(incarnation) = incarnation {
+            migrate::add_listing(engine, shard, *incarnation)?;
+        }
+    }
+    engine.flush()?;
+    write_format(engine, shards)?;
+    engine.flush()
 }
 
 fn read_u32(view: &dyn View, key: &[u8]) -> Result<Option<u32>, StoreError> {

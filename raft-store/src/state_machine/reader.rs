@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use timer_core::command::Moment;
 use timer_core::ids::{Sequence, ShardId, TimerKey};
+use timer_core::list::ListQuery;
 use timer_core::shard_state::ShardState;
 use timer_core::tables::Tables;
 use timer_core::time::Millis;
@@ -15,10 +16,11 @@ use crate::keys::{KeyRange, expiry, timer, wheel};
 use crate::limits::SCAN_ITEMS_MAX;
 use crate::state_machine::apply::Stored;
 use crate::state_machine::replica::Replica;
-use crate::state_machine::{StateInner, check};
+use crate::state_machine::{StateInner, check, list};
 use crate::type_config::LogId;
 
 pub use crate::state_machine::check::IndexFault;
+pub use crate::state_machine::list::ListPart;
 
 /// Reads one shard's state. Each call sees the state after some entry; the next may see a later one.
 /// Calls block for the disk where the record is not in memory.
@@ -103,6 +105,15 @@ impl StateReader {
         let current = self.replica.current();
         let range = expiry::range(current.incarnation, Millis(0), until);
         self.scan(range, limit, expiry::decode)
+    }
+
+    /// The first timers of a list, at most `limit` (and [`SCAN_ITEMS_MAX`]), and about `bytes_max` of them, but one if
+    /// there is one. All are of the same moment.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn list(&self, query: &ListQuery, limit: usize, bytes_max: usize) -> Result<ListPart, StoreError> {
+        self.inner.noted(list::list(&self.inner, &self.replica, query, limit.min(SCAN_ITEMS_MAX), bytes_max))
     }
 
     /// The caller holds the replica: its incarnation must not go meanwhile.

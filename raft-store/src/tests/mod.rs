@@ -8,6 +8,7 @@ mod durability;
 mod equal;
 #[cfg(feature = "rocksdb")]
 mod kill;
+mod listing;
 mod snapshots;
 mod suite;
 mod workload;

@@ -14,13 +14,16 @@ use crate::membership::{LogIdRecord, StoredRecord, from_stored_record, stored_re
 use crate::state_machine::SnapshotError;
 use crate::type_config::{LogId, StoredMembership};
 
-const FORMAT: u32 = 1;
+/// That of the records: see `open.rs`.
+pub(super) const FORMAT: u32 = 2;
 const HEADER_SEED: u64 = u64::MAX;
 const CHUNK_HEAD: usize = 17;
 
 /// What a snapshot is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The records' format: the present one, or an earlier one that the receiver migrates.
+    pub format: u32,
     /// The cluster.
     pub cluster_id: String,
     /// The shard.
@@ -50,7 +53,7 @@ impl Header {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let record = HeaderRecord {
-            format: FORMAT,
+            format: self.format,
             cluster_id: self.cluster_id.clone(),
             shard: self.shard.0.into(),
             applied: Some(LogIdRecord::from(&self.applied)),
@@ -82,6 +85,7 @@ impl Header {
         let applied = record.applied.ok_or_else(|| damaged("no log id"))?;
         let membership = record.membership.ok_or_else(|| damaged("no membership"))?;
         Ok(Self {
+            format: record.format,
             cluster_id: record.cluster_id,
             shard: ShardId(shard),
             applied: LogId::from(&applied),
@@ -187,6 +191,7 @@ mod tests {
 
     fn header() -> Header {
         Header {
+            format: FORMAT,
             cluster_id: "c1".into(),
             shard: ShardId(3),
             applied: log_id(1, 2, 3),

@@ -10,7 +10,7 @@ use timer_core::ids::ShardId;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::frame::{Body, Header, Totals, encode, put_record};
+use super::frame::{Body, FORMAT, Header, Totals, encode, put_record};
 use crate::engine::View;
 use crate::error::StoreError;
 use crate::keys::incarnation_range;
@@ -154,6 +154,7 @@ fn produce_view(
         return Err(SnapshotError::Inconsistent("nothing was applied yet".into()));
     };
     let header = Header {
+        format: FORMAT,
         cluster_id: inner.cluster_id.clone(),
         shard: ShardId(replica.shard),
         applied,

@@ -8,10 +8,10 @@ use timer_core::ids::ShardId;
 use timer_core::mutant::Mutant;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::frame::{Body, Header, Totals, decode, take_record};
+use super::frame::{Body, FORMAT, Header, Totals, decode, take_record};
 use crate::engine::{Loader, blocking};
 use crate::state_machine::check::hash_record;
-use crate::state_machine::{SnapshotData, SnapshotError, StateInner, meta};
+use crate::state_machine::{SnapshotData, SnapshotError, StateInner, meta, migrate};
 use crate::type_config::{Snapshot, SnapshotMeta, Vote};
 
 /// A snapshot being received. Dropped, it leaves nothing. All calls block for the disk.
@@ -192,6 +192,10 @@ impl SnapshotReceiver {
         let loaded = meta::load(&*inner.engine, header.shard.0, incarnation.number.unwrap_or_default())?;
         if loaded.applied != Some(header.applied) || loaded.membership != header.membership {
             return Err(SnapshotError::Damaged("its header does not match its data".into()));
+        }
+        if header.format < FORMAT {
+            let number = incarnation.number.unwrap_or_default();
+            blocking(inner.engine.blocks(), || migrate::add_listing(&*inner.engine, header.shard.0, number))?;
         }
         Ok(ReceivedSnapshot { header, incarnation: Arc::new(Mutex::new(incarnation)) })
     }
