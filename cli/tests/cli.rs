@@ -401,3 +401,55 @@ async fn a_line_that_is_not_json_ends_a_batch_before_its_request_is_sent() {
     assert!(ran.err.contains("line 2: ") && ran.err.contains("--idempotency-key"), "{}", ran.err);
     assert!(server.seen().is_empty());
 }
+
+/// A page of so many timers, as the server writes it.
+fn page(ids: &[&str], next: Option<&str>) -> Step {
+    let timers: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            json!({
+                "group": "default", "id": id, "shard": 0, "generation": 1, "version": 1, "state": "scheduled",
+                "executeAt": "2031-01-01T00:00:00.000Z", "createdAt": "2026-01-01T00:00:00.000Z",
+                "updatedAt": "2026-01-01T00:00:00.000Z", "callbackUrl": "http://h/", "callbackMethod": "POST",
+                "callbackTimeout": "30s", "callbackBody": "envelope", "latePolicy": "fire",
+                "retryPolicy": {
+                    "maxAttempts": 10, "maxDuration": "1d", "initialInterval": "1s", "backoffMultiplier": 2.0,
+                    "maxInterval": "1h", "jitter": 0.2, "deadOn": "4xx",
+                },
+            })
+        })
+        .collect();
+    let body = json!({"timers": timers, "nextCursor": next}).to_string();
+    Step::Answer(200, vec![("content-type", "application/json".into())], body)
+}
+
+#[tokio::test]
+async fn list_shows_a_line_for_each_timer_and_says_that_there_are_more() {
+    let server = FakeServer::start([page(&["a", "b"], Some("c1"))]).await;
+    let args = ["list", "--state", "scheduled,dead", "--limit", "2", "--after", "2030-01-01T00:00:00Z"];
+    let ran = run(&server.url, &args).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("ID  STATE      EXECUTE AT"), "{}", ran.out);
+    assert!(lines[1].starts_with("a   scheduled  2031-01-01T00:00:00.000Z (in "), "{}", ran.out);
+    assert_eq!((lines.len(), ran.err.as_str()), (3, "there are more: --all, or --cursor c1\n"));
+    let query = "state=scheduled%2Cdead&executeAfter=2030-01-01T00%3A00%3A00Z&limit=2";
+    assert_eq!(server.only().target, format!("/api/v1/groups/default/timers?{query}"));
+}
+
+#[tokio::test]
+async fn list_all_goes_on_to_the_end_and_gives_scripts_the_pages() {
+    let server = FakeServer::start([page(&["a"], Some("c1")), page(&["b"], None)]).await;
+    let ran = run(&server.url, &["list", "--all", "--output", "json"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let pages: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&pages[0]["timers"][0]["id"], &pages[1]["timers"][0]["id"]), (&json!("a"), &json!("b")));
+    assert!(server.seen()[1].target.ends_with("?limit=1000&cursor=c1"), "{:?}", server.seen()[1].target);
+}
+
+#[tokio::test]
+async fn an_empty_list_says_so() {
+    let server = FakeServer::start([page(&[], None)]).await;
+    assert_eq!(run(&server.url, &["list"]).await.out, "no timers\n");
+}

@@ -10,6 +10,7 @@ mod clock;
 mod detour;
 mod disk;
 mod faults;
+mod final_lists;
 mod final_reads;
 mod http;
 mod kind;

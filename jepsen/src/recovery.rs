@@ -12,9 +12,9 @@ use serde_json::Value;
 /// one of its nodes led. A fault of links counts all nodes as its own.
 pub type Recoveries = BTreeMap<String, Vec<u64>>;
 
-/// Those of a run.
-pub fn of(history: &History) -> Recoveries {
-    let mut found = Recoveries::new();
+/// Those of a run: all, and those during which nothing else but receivers was at fault.
+pub fn of(history: &History) -> (Recoveries, Recoveries) {
+    let (mut found, mut alone) = (Recoveries::new(), Recoveries::new());
     let all = recoveries(history);
     for fault in history.timeline.faults.iter().filter(|fault| fault.effective) {
         let hit = all.iter().filter(|recovery| recovery.from_ns == fault.begin_ns);
@@ -22,9 +22,21 @@ pub fn of(history: &History) -> Recoveries {
             let Some(written_ns) = recovery.written_ns else { continue };
             let took_ms = written_ns.saturating_sub(recovery.from_ns) / 1_000_000;
             found.entry(fault.kind.clone()).or_default().push(took_ms);
+            if is_alone(history, fault, written_ns) {
+                alone.entry(fault.kind.clone()).or_default().push(took_ms);
+            }
         }
     }
-    found
+    (found, alone)
+}
+
+/// Whether no other fault of nodes or links was in force between the begin of `fault` and the write that showed that it was
+/// over.
+fn is_alone(history: &History, fault: &FaultSpan, written_ns: u64) -> bool {
+    let others =
+        history.timeline.faults.iter().filter(|other| other.effective && !std::ptr::eq(*other, fault));
+    let mut of_nodes = others.filter(|other| !other.kind.starts_with("receiver"));
+    !of_nodes.any(|other| other.begin_ns < written_ns && other.end_ns > fault.begin_ns)
 }
 
 /// Whether the last that opened a session of the shard before the fault is one of its nodes.
@@ -34,13 +46,20 @@ fn leads(history: &History, fault: &FaultSpan, shard: u16) -> bool {
     last.is_some_and(|session| fault.nodes.contains(&session.node))
 }
 
-/// Those of a line of `results.jsonl`.
-pub fn of_line(line: &Value) -> Recoveries {
-    line.get("recoveriesMs").and_then(|found| serde_json::from_value(found.clone()).ok()).unwrap_or_default()
+/// The names of the two in a line of `results.jsonl`: all, and those during which nothing else was at fault.
+pub const NAMES: [&str; 2] = ["recoveriesMs", "recoveriesAloneMs"];
+
+/// Those of a line of `results.jsonl` under one of [`NAMES`].
+pub fn of_line(line: &Value, name: &str) -> Recoveries {
+    line.get(name).and_then(|found| serde_json::from_value(found.clone()).ok()).unwrap_or_default()
 }
 
 /// One line a kind, for people.
-pub fn lines(found: &Recoveries) -> String {
+pub fn text(found: &Recoveries, alone: &Recoveries) -> String {
+    format!("{}while nothing else but receivers was at fault:\n{}", lines(found), lines(alone))
+}
+
+fn lines(found: &Recoveries) -> String {
     let mut told = String::new();
     for (kind, times) in found {
         let mut times = times.clone();
@@ -74,7 +93,7 @@ mod tests {
     #[test]
     fn a_line_without_them_has_none() {
         let line = serde_json::json!({"recoveriesMs": {"pause": [3, 4]}});
-        assert_eq!(of_line(&line), Recoveries::from([("pause".to_owned(), vec![3, 4])]));
-        assert_eq!(of_line(&serde_json::json!({"acked": 3})), Recoveries::new());
+        assert_eq!(of_line(&line, NAMES[0]), Recoveries::from([("pause".to_owned(), vec![3, 4])]));
+        assert_eq!(of_line(&line, NAMES[1]), Recoveries::new());
     }
 }

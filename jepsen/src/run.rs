@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::boundaries::Boundaries;
 use crate::clock::RunClock;
-use crate::final_reads;
 use crate::kind::Kind;
 use crate::names::Names;
 use crate::network::Network;
@@ -26,6 +25,7 @@ use crate::stage::{Scene, Stage};
 use crate::verdict::Extra;
 use crate::workload::Workload;
 use crate::{bounds, faults, replicas};
+use crate::{final_lists, final_reads};
 
 /// Clients at once: so many, because each that has asked a node that is silent waits for seconds.
 const PROCESSES: u32 = 40;
@@ -131,7 +131,7 @@ async fn perform(setup: &Setup, plan: Plan, network: Arc<Network>) -> anyhow::Re
     stage.start().await?;
     let supervision = CancellationToken::new();
     let supervisor = tokio::spawn(stage.clone().supervise(supervision.clone()));
-    phases(setup, plan, &stage, &stop).await;
+    let lists = phases(setup, plan, &stage, &stop).await;
     supervision.cancel();
     let _ = supervisor.await;
     let interrupted = stop.is_cancelled();
@@ -139,6 +139,7 @@ async fn perform(setup: &Setup, plan: Plan, network: Arc<Network>) -> anyhow::Re
     servers.shutdown().await;
     listening.shutdown().await;
     let mut extra = Extra::of(&stage, interrupted);
+    (extra.lists, extra.listed) = lists.unwrap_or_else(|e| (vec![format!("{e:#}")], 0));
     if !interrupted {
         extra.unsound = replicas::compare(&stage).await;
     }
@@ -169,7 +170,13 @@ fn watch_signals(stop: &CancellationToken) -> anyhow::Result<JoinSet<()>> {
     Ok(tasks)
 }
 
-async fn phases(setup: &Setup, plan: Plan, stage: &Arc<Stage>, stop: &CancellationToken) {
+/// Gives what the lists at the end do not agree on, and how many timers they had.
+async fn phases(
+    setup: &Setup,
+    plan: Plan,
+    stage: &Arc<Stage>,
+    stop: &CancellationToken,
+) -> anyhow::Result<(Vec<String>, usize)> {
     let recorder = &stage.recorder;
     let workload = Arc::new(Workload::new(
         recorder.clone(),
@@ -202,6 +209,10 @@ async fn phases(setup: &Setup, plan: Plan, stage: &Arc<Stage>, stop: &Cancellati
     say(recorder, PhaseName::Final);
     final_reads::read_all(&workload, stop).await;
     boundaries.read_back(&workload, stop).await;
+    if stop.is_cancelled() {
+        return Ok((Vec::new(), 0));
+    }
+    final_lists::compare(setup.seed, setup.nodes, &workload.names()).await
 }
 
 async fn make_faults(stage: &Arc<Stage>, plan: Plan) {

@@ -38,7 +38,7 @@ pub fn of(text: &str) -> anyhow::Result<String> {
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let mut kinds: BTreeSet<String> = BTreeSet::new();
     let mut recovery_ms = 0;
-    let mut recoveries = Recoveries::new();
+    let mut found = recovery::NAMES.map(|name| (name, Recoveries::new()));
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let line: Value = serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
         for (name, _) in ADDED {
@@ -47,8 +47,10 @@ pub fn of(text: &str) -> anyhow::Result<String> {
         *verdicts.entry(line["verdict"].as_str().unwrap_or("none").to_owned()).or_default() += 1;
         let of_run = line["faultKinds"].as_array().into_iter().flatten();
         kinds.extend(of_run.filter_map(|kind| kind.as_str().map(str::to_owned)));
-        for (kind, times) in recovery::of_line(&line) {
-            recoveries.entry(kind).or_default().extend(times);
+        for (name, recoveries) in &mut found {
+            for (kind, times) in recovery::of_line(&line, name) {
+                recoveries.entry(kind).or_default().extend(times);
+            }
         }
         recovery_ms = recovery_ms.max(line["recoveryMsMax"].as_u64().unwrap_or(0));
     }
@@ -61,7 +63,8 @@ pub fn of(text: &str) -> anyhow::Result<String> {
         let _ = writeln!(told, "{:>10}  {words}", sums.get(name).copied().unwrap_or(0));
     }
     let _ = writeln!(told, "{recovery_ms:>10}  ms: the longest recovery of a shard");
-    told.push_str(&recovery::lines(&recoveries));
+    let [(_, all), (_, alone)] = found;
+    told.push_str(&recovery::text(&all, &alone));
     Ok(told)
 }
 

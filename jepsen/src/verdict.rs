@@ -42,6 +42,12 @@ pub struct Extra {
     /// What `timerd check` said of the data of nodes whose files were not damaged on purpose.
     #[serde(default)]
     pub unsound: Vec<String>,
+    /// What lists at rest said otherwise than other lists or reads.
+    #[serde(default)]
+    pub lists: Vec<String>,
+    /// How many timers were listed at rest.
+    #[serde(default)]
+    pub listed: usize,
     /// Requests to receivers that are no callbacks.
     pub odd: u64,
     /// Redirects that were followed.
@@ -77,6 +83,8 @@ impl Extra {
             internal: remarks.internal,
             passed: remarks.passed,
             unsound: Vec::new(),
+            lists: Vec::new(),
+            listed: 0,
             odd: stage.receivers.odd.load(Ordering::Relaxed),
             followed: stage.receivers.followed.load(Ordering::Relaxed),
             damaged: damage.map(|(number, said)| format!("n{number}: {said}")).collect(),
@@ -95,13 +103,14 @@ impl Extra {
     }
 
     /// The checks that only the harness can make.
-    fn checks(&self) -> [(String, bool); 6] {
+    fn checks(&self) -> [(String, bool); 7] {
         [
             ("no node ended by itself".to_owned(), self.surprises.is_empty()),
             ("no node panicked".to_owned(), self.panics.is_empty()),
             ("no request failed by a fault of the server".to_owned(), self.internal.is_empty()),
             ("no leader had forgotten a timer".to_owned(), self.passed.is_empty()),
             ("the data of every node is whole".to_owned(), self.unsound.is_empty()),
+            ("lists at rest say what reads say (I11)".to_owned(), self.lists.is_empty()),
             (
                 "receivers got callbacks only, and no redirect was followed".to_owned(),
                 self.odd + self.followed == 0,
@@ -158,9 +167,11 @@ impl Judged {
         let late = s.lateness_ms;
         println!("lateness: p50 {} ms, p99 {} ms, max {} ms", late.p50, late.p99, late.max);
         println!("recovery of a shard: at most {} ms{}", s.recovery_ms_max, self.slowest_recovery());
-        print!("{}", recovery::lines(&recovery::of(&self.history)));
+        let (found, alone) = recovery::of(&self.history);
+        print!("{}", recovery::text(&found, &alone));
         println!("inputs at the edge of what is allowed: {}", self.edges());
         println!("sessions {}, snapshots installed {}", self.extra.sessions, self.extra.snapshots);
+        println!("timers listed at rest: {}", self.extra.listed);
         let (asked, effective) = self.faults();
         println!(
             "faults: {} of {} took effect, {} s under faults",
@@ -175,6 +186,7 @@ impl Judged {
             ("INTERNAL", &self.extra.internal),
             ("FORGOTTEN", &self.extra.passed),
             ("UNSOUND", &self.extra.unsound),
+            ("LISTS", &self.extra.lists),
             ("DAMAGED", &self.extra.damaged),
         ];
         for (word, list) in lists {
@@ -230,7 +242,10 @@ impl Judged {
         for (name, value) in figures.as_object().into_iter().flatten() {
             line[name] = value.clone();
         }
-        line["recoveriesMs"] = serde_json::to_value(recovery::of(&self.history))?;
+        let (found, alone) = recovery::of(&self.history);
+        for (name, recoveries) in recovery::NAMES.into_iter().zip([found, alone]) {
+            line[name] = serde_json::to_value(recoveries)?;
+        }
         line["boundaries"] = self.history.boundaries.len().into();
         line["verdict"] = word(self.verdict).to_lowercase().into();
         Ok(line)

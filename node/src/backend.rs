@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use timer_core::command::{Command, Reply};
 use timer_core::ids::TimerKey;
+use timer_core::list::ListQuery;
 use timer_core::time::Millis;
 use timer_core::timer::{InFlight, RequestKey, Timer};
 
@@ -33,6 +34,15 @@ pub struct TimerView {
     pub timer: Timer,
     /// An attempt of the generation in force that is on its way.
     pub attempt_in_flight: InFlight,
+}
+
+/// A page of a list, or a shard's part of one.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// The timers, in the list's order.
+    pub timers: Vec<TimerView>,
+    /// Whether there are more behind them.
+    pub more: bool,
 }
 
 /// Why the cluster could not answer.
@@ -97,6 +107,16 @@ pub trait Backend: Send + Sync + 'static {
         context: RequestContext,
         key: TimerKey,
     ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>>;
+
+    /// Reads the first timers of a list over all shards, at most `limit`, and about `bytes_max` of them. What each shard
+    /// contributes is linearizable; the shards are not read at one moment.
+    fn list(
+        &self,
+        context: RequestContext,
+        query: ListQuery,
+        limit: usize,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Listed, BackendError>>;
 
     /// The shard that `key` belongs to.
     fn shard_of(&self, key: &TimerKey) -> u16;

@@ -100,6 +100,10 @@ pub enum Command {
     Create(Box<CreateArgs>),
     /// Show a timer, pending or finished
     Get(GetArgs),
+    /// List timers, by id or by time
+    ///
+    /// By id unless --after, --before or --order-by says otherwise; without --state all but cancelled ones.
+    List(ListArgs),
     /// Change some of a pending timer
     Update(Box<UpdateArgs>),
     /// Cancel a timer, or erase a finished one
@@ -151,6 +155,65 @@ pub struct GetArgs {
     /// Show the values of callback headers
     #[arg(long)]
     pub reveal: bool,
+}
+
+/// `timerctl list`.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Only in these states; repeat it, or put commas between them
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub state: Vec<StateArg>,
+    /// Only ids that begin so
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["after", "before"])]
+    pub id_prefix: Option<String>,
+    /// Only timers for this time or later, as RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub after: Option<String>,
+    /// Only timers for before this time, as RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub before: Option<String>,
+    /// By what they are ordered
+    #[arg(long, value_enum)]
+    pub order_by: Option<OrderArg>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "all",
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// All that there are, page by page
+    #[arg(long)]
+    pub all: bool,
+    /// Go on where an earlier list ended
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+    /// Show the values of callback headers, with --output json
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// Where a timer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateArg {
+    /// Waits for its time.
+    Scheduled,
+    /// Waits for its next attempt.
+    Retrying,
+    /// A receiver took it.
+    Delivered,
+    /// No receiver took it and no attempt is left.
+    Dead,
+    /// Its time had passed by more than the grace window.
+    Skipped,
+    /// A user cancelled it.
+    Cancelled,
+}
+
+/// By what timers are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OrderArg {
+    /// The id, by its bytes.
+    Id,
+    /// The time.
+    Time,
 }
 
 /// `timerctl update`.

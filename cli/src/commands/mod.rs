@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod fire;
 mod get;
+mod list;
 pub mod listen;
 mod redrive;
 mod update;
@@ -23,6 +24,7 @@ pub async fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
     match args.command {
         Command::Create(args) => create::run(&global, *args, output).await,
         Command::Get(args) => get::run(&global, args, output).await,
+        Command::List(args) => list::run(&global, args, output).await,
         Command::Update(args) => update::run(&global, *args, output).await,
         Command::Delete(args) => delete::run(&global, args, output).await,
         Command::Fire(args) => fire::run(&global, args, output).await,

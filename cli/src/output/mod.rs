@@ -5,6 +5,7 @@ mod batch;
 mod checks;
 mod cluster;
 mod failure;
+mod list;
 mod listen;
 mod relative;
 mod table;
@@ -12,7 +13,7 @@ mod timer;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use durable_timer::{Answer, BatchResults, ClusterView, Timer};
+use durable_timer::{Answer, BatchResults, ClusterView, Timer, TimerPage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -41,6 +42,19 @@ impl Output {
     pub fn timer(&mut self, done: &str, answer: &Answer<Timer>) -> Result<(), Failure> {
         let text = timer::text(done, &answer.value, answer.replayed, clock::now());
         self.either(&text, &answer.body)
+    }
+
+    /// A page of timers; scripts get the server's page, one a line.
+    pub fn page(&mut self, answer: &Answer<TimerPage>, is_first: bool) -> Result<(), Failure> {
+        self.either(&list::text(&answer.value.timers, is_first, clock::now()), &answer.body)
+    }
+
+    /// There are more timers than were asked for. Scripts find that in the page.
+    pub fn more(&mut self, cursor: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => self.note(&format!("there are more: --all, or --cursor {cursor}")),
+            Format::Json => Ok(()),
+        }
     }
 
     /// The results of one request of a batch, whose operations stood in `lines`.

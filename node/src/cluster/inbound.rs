@@ -13,13 +13,13 @@ use super::node::{Node, Running};
 use super::router::failure_out;
 use crate::peer::codec;
 use crate::peer::frame::{
-    Failure, Hello, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest,
-    Refusal, SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, failure,
-    read_reply, submit_reply,
+    Failure, Hello, ListReply, ListRequest, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest,
+    ReadReply, ReadRequest, Refusal, SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply,
+    VoteRequest, failure, list_reply, read_reply, submit_reply,
 };
-use crate::peer::reply_codec;
 use crate::peer::server::{Inbound, SnapshotSink};
 use crate::peer::snapshot_receiver;
+use crate::peer::{list_codec, reply_codec};
 use crate::shard::host::ShardHost;
 use crate::shard::proposer::ProposeError;
 use crate::shard::raft::Raft;
@@ -124,6 +124,17 @@ impl Inbound for Node {
         .boxed()
     }
 
+    fn list(&self, shard: u16, request: ListRequest) -> BoxFuture<'_, ListReply> {
+        async move {
+            let result = match self.list_here(shard, request).await {
+                Ok(listed) => list_reply::Result::Listed(listed),
+                Err(failure) => list_reply::Result::Failure(failure),
+            };
+            ListReply { result: Some(result) }
+        }
+        .boxed()
+    }
+
     fn outcomes(&self, shard: u16, request: OutcomesRequest) -> BoxFuture<'_, bool> {
         async move {
             let Ok(host) = self.host(shard) else { return false };
@@ -179,6 +190,24 @@ impl Node {
         let wait = Duration::from_millis(request.deadline_ms);
         match tokio::time::timeout(wait, host.get(&key)).await {
             Ok(Ok(view)) => Ok(reply_codec::found_out(view.as_ref())),
+            Ok(Err(e)) => Err(failure_out(&e)),
+            Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
+        }
+    }
+}
+
+impl Node {
+    async fn list_here(
+        &self,
+        shard: u16,
+        request: ListRequest,
+    ) -> Result<crate::peer::frame::Listed, Failure> {
+        let host = self.host(shard).map_err(not_leader)?;
+        let wait = Duration::from_millis(request.deadline_ms);
+        let (limit, bytes_max) = (request.limit as usize, request.bytes_max as usize);
+        let query = list_codec::query_in(request).map_err(|e| internal(&e.to_string()))?;
+        match tokio::time::timeout(wait, host.list(&query, limit, bytes_max)).await {
+            Ok(Ok(listed)) => Ok(list_codec::listed_out(&listed)),
             Ok(Err(e)) => Err(failure_out(&e)),
             Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
         }

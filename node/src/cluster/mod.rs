@@ -5,6 +5,7 @@
 //! - [`start`]: becomes a member, opens the stores, starts the shards
 //! - [`inbound`]: what the node does for its peers
 //! - [`router`]: finds the leader of a command or read, within the caller's deadline
+//! - `list`: a page of a list over all shards
 //! - [`serve`]: its REST API
 //! - [`lifetime`]: from its start to an orderly stop
 //! - [`housekeeping`]: flushes, purges, retention, storage health
@@ -14,6 +15,7 @@ pub mod formation;
 pub mod housekeeping;
 pub mod inbound;
 pub mod lifetime;
+mod list;
 pub mod node;
 pub mod router;
 pub mod serve;

@@ -17,16 +17,18 @@ use std::time::Duration;
 use raft_store::type_config::LeaderId;
 use timer_core::command::{Envelope, Moment, Reply};
 use timer_core::ids::TimerKey;
+use timer_core::list::ListQuery;
 use tokio::time::Instant;
 
 use super::node::Running;
-use crate::backend::{Applied, BackendError, TimerView};
+use crate::backend::{Applied, BackendError, Listed, TimerView};
 use crate::observability::metrics::Forwarded;
 use crate::peer::frame::{
-    Body, Failure, Lane, ReadRequest, SubmitRequest, failure::Kind, frame, read_reply, submit_reply,
+    Body, Failure, Lane, ListRequest, ReadRequest, SubmitRequest, failure::Kind, frame, list_reply,
+    read_reply, submit_reply,
 };
 use crate::peer::link::LinkError;
-use crate::peer::reply_codec;
+use crate::peer::{list_codec, reply_codec};
 use crate::shard::host::ShardHost;
 use crate::shard::proposer::ProposeError;
 
@@ -89,6 +91,28 @@ impl Running {
         let mut search = Search::new(self, self.host_of(key), wait);
         loop {
             let tried = search.try_get(key).await;
+            if let Some(result) = search.settle(tried).await {
+                return result;
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Reads the first timers of a list in one shard, linearizably.
+    ///
+    /// # Errors
+    /// See [`BackendError`].
+    pub async fn list_shard(
+        &self,
+        host: &Arc<ShardHost>,
+        query: &ListQuery,
+        (limit, bytes_max): (usize, usize),
+        deadline: Instant,
+    ) -> Result<Listed, BackendError> {
+        let mut search = Search::new(self, host, deadline.saturating_duration_since(Instant::now()));
+        loop {
+            let tried = search.try_list(query, limit, bytes_max).await;
             if let Some(result) = search.settle(tried).await {
                 return result;
             }
@@ -173,6 +197,32 @@ impl<'a> Search<'a> {
         }
     }
 
+    async fn try_list(&mut self, query: &ListQuery, limit: usize, bytes_max: usize) -> Try<Listed> {
+        if self.host.office().is_some() {
+            let tried = tokio::time::timeout_at(self.deadline, self.host.list(query, limit, bytes_max)).await;
+            return tried.map_or(Try::NotLeader(None), from_local);
+        }
+        let Some(leader) = self.remote() else { return Try::NotLeader(None) };
+        let request = ListRequest {
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
+            deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
+            ..list_codec::query_out(query)
+        };
+        match self.ask(leader.node_id, Body::List(request)).await {
+            Ok(Body::ListReply(reply)) => match reply.result {
+                Some(list_reply::Result::Listed(listed)) => match list_codec::listed_in(&listed) {
+                    Ok(listed) => Try::Done(listed),
+                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
+                },
+                Some(list_reply::Result::Failure(failure)) => from_remote(&failure),
+                None => Try::NotLeader(None),
+            },
+            // A read has no effect, so nothing about it is unknown.
+            Ok(_) | Err(_) => Try::NotLeader(None),
+        }
+    }
+
     async fn ask(&self, node: u64, body: Body) -> Result<Body, LinkError> {
         let lanes = &self.running.lanes;
         let link =
@@ -231,6 +281,10 @@ fn is_not_leader(body: &Body) -> bool {
         Body::ReadReply(reply) => match &reply.result {
             Some(read_reply::Result::Failure(failure)) => failure,
             Some(read_reply::Result::Found(_)) | None => return false,
+        },
+        Body::ListReply(reply) => match &reply.result {
+            Some(list_reply::Result::Failure(failure)) => failure,
+            Some(list_reply::Result::Listed(_)) | None => return false,
         },
         _ => return false,
     };

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::node::Node;
 use crate::delivery::{AddressPolicy, UrlFault, check_url};
-use crate::http::limits::BATCHES_AT_ONCE_MAX;
+use crate::http::limits::{BATCHES_AT_ONCE_MAX, LISTS_AT_ONCE_MAX};
 use crate::http::{HttpSettings, HttpState, ServerBounds, UrlCheck, router, serve_within};
 use crate::sockets::TcpListener;
 
@@ -25,6 +25,7 @@ pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpLis
             ..HttpSettings::default()
         },
         batches: Arc::new(Semaphore::new(BATCHES_AT_ONCE_MAX)),
+        lists: Arc::new(Semaphore::new(LISTS_AT_ONCE_MAX)),
     };
     let bounds = ServerBounds { connections_max: size(settings.connections_max), ..ServerBounds::default() };
     let stop = node.stop.clone();

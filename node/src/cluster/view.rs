@@ -7,12 +7,13 @@ use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use timer_core::command::{Command, Envelope, Reply};
 use timer_core::ids::TimerKey;
+use timer_core::list::ListQuery;
 use timer_core::time::Millis;
 use tokio::time::{Duration, Instant};
 
 use super::node::{Node, Running};
 use crate::backend::{
-    Applied, Backend, BackendError, ClusterView, NodeView, RequestContext, ShardView, TimerView,
+    Applied, Backend, BackendError, ClusterView, Listed, NodeView, RequestContext, ShardView, TimerView,
 };
 use crate::environment::ManualClock;
 use crate::shard::host::ShardHost;
@@ -96,6 +97,20 @@ impl Backend for Node {
         key: TimerKey,
     ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>> {
         async move { self.running_or_unavailable()?.get(&key, context.deadline).await }.boxed()
+    }
+
+    fn list(
+        &self,
+        context: RequestContext,
+        query: ListQuery,
+        limit: usize,
+        bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Listed, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            running.list(&query, limit, bytes_max, context.deadline).await
+        }
+        .boxed()
     }
 
     fn shard_of(&self, key: &TimerKey) -> u16 {

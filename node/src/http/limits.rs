@@ -24,6 +24,16 @@ pub const BATCH_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Operations of one batch that are under way at the same time: enough to fill entries of every shard, and few enough
 /// that single requests find room between them.
 pub const BATCH_OPERATIONS_AT_ONCE: usize = 64;
+/// Timers of a page of a list, unless the request says something else.
+pub const LIST_LIMIT_DEFAULT: usize = 100;
+/// Timers of a page of a list.
+pub const LIST_LIMIT_MAX: usize = 1_000;
+/// Bytes of the timers of a page, about: with large payloads a page has fewer than were asked for.
+pub const LIST_BYTES_MAX: usize = 4 << 20;
+/// Pages that a node reads at the same time: they lie in memory.
+pub const LISTS_AT_ONCE_MAX: usize = 16;
+/// What a client whose list found no place in its time is told to wait.
+pub const LIST_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a client may take to send a body.
 pub const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// How long a request waits for the cluster.

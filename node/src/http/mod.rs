@@ -7,6 +7,7 @@ pub mod body;
 pub mod code;
 pub mod conditional;
 pub mod context;
+pub mod cursor;
 pub mod duration;
 pub mod handlers;
 pub mod ids;
@@ -34,7 +35,7 @@ use crate::backend::Backend;
 use crate::environment::Entropy;
 use handlers::{
     batch, cluster, create_timer, delete_timer, dev_clock, error_page, fire_timer, get_timer, health, info,
-    metrics, patch_timer, put_timer, redrive_timer, routing, unknown,
+    list_timers, metrics, patch_timer, put_timer, redrive_timer, routing, unknown,
 };
 
 /// What all requests share. Clones share it.
@@ -50,6 +51,8 @@ pub struct HttpState {
     pub settings: HttpSettings,
     /// Batches at the same time.
     pub batches: Arc<Semaphore>,
+    /// Pages of lists at the same time.
+    pub lists: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for HttpState {
@@ -88,7 +91,7 @@ pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)
         .patch(patch_timer::patch_timer)
         .delete(delete_timer::delete_timer);
     let mut routes = vec![
-        ("/api/v1/groups/{group}/timers", post(create_timer::create_timer)),
+        ("/api/v1/groups/{group}/timers", post(create_timer::create_timer).get(list_timers::list_timers)),
         ("/api/v1/groups/{group}/batch", post(batch::batch)),
         ("/api/v1/groups/{group}/timers/{id}", timer),
         ("/api/v1/groups/{group}/timers/{id}/fire", post(fire_timer::fire_timer)),

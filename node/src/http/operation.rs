@@ -14,6 +14,7 @@ pub fn name(request: &Request) -> &'static str {
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     match (method, path) {
         (&Method::POST, "/groups/{group}/timers") => "createTimer",
+        (&Method::GET, "/groups/{group}/timers") => "listTimers",
         (&Method::POST, "/groups/{group}/batch") => "batchTimers",
         (&Method::PUT, "/groups/{group}/timers/{id}") => "putTimer",
         (&Method::GET, "/groups/{group}/timers/{id}") => "getTimer",

@@ -39,7 +39,9 @@ impl Query {
         faults.into_result(Some(query))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The parameter `name`, as it was sent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 

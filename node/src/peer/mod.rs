@@ -11,6 +11,7 @@ pub mod codec;
 pub mod frame;
 pub mod lanes;
 pub mod link;
+pub mod list_codec;
 pub mod network;
 pub mod reply_codec;
 pub mod server;

@@ -44,6 +44,10 @@ impl Inbound for Fragile {
         Box::pin(std::future::ready(ReadReply::default()))
     }
 
+    fn list(&self, _: u16, _: ListRequest) -> BoxFuture<'_, ListReply> {
+        Box::pin(std::future::ready(ListReply::default()))
+    }
+
     fn outcomes(&self, _: u16, _: OutcomesRequest) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(true))
     }

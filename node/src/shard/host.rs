@@ -14,6 +14,8 @@ use raft_store::state_machine::StateReader;
 use raft_store::type_config::LeaderId;
 use timer_core::command::{Command, Envelope, Fence, Reply};
 use timer_core::ids::{ShardId, TimerKey};
+use timer_core::list::ListQuery;
+use timer_core::timer::Timer;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,8 @@ use super::office::{FenceGuard, Office};
 use super::proposer::{ProposeError, Proposer, QueueBounds, StampCheck, proposer};
 use super::raft::{self, Raft, RaftTiming};
 use super::reader::{ReadBarrier, read_barrier};
-use crate::backend::TimerView;
+use crate::backend::{Listed, TimerView};
+use crate::blocking::away;
 use crate::disk_room::DiskRoom;
 use crate::peer::clocks::{Clocks, Verdict};
 use crate::peer::network::NetworkFactory;
@@ -306,6 +309,30 @@ impl ShardHost {
         self.barrier.wait().await?;
         let timer = self.reader.timer(key).map_err(|e| ProposeError::Unknown(e.to_string()))?;
         Ok(timer.map(|timer| TimerView { attempt_in_flight: office.in_flight(key, timer.generation), timer }))
+    }
+
+    /// Reads the first timers of a list, linearizably, as far as this shard has them. This node must be in office.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]; a store that can't be read is `Unknown`.
+    pub async fn list(
+        &self,
+        query: &ListQuery,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Listed, ProposeError> {
+        let Some(office) = self.office() else { return Err(self.not_leader()) };
+        self.barrier.wait().await?;
+        let (reader, query) = (self.reader.clone(), query.clone());
+        let read = away(reader.blocks(), move || reader.list(&query, limit, bytes_max)).await;
+        let part = read
+            .map_err(|e| ProposeError::Unknown(e.to_string()))?
+            .map_err(|e| ProposeError::Unknown(e.to_string()))?;
+        let view = |timer: Timer| TimerView {
+            attempt_in_flight: office.in_flight(&timer.key, timer.generation),
+            timer,
+        };
+        Ok(Listed { timers: part.timers.into_iter().map(view).collect(), more: part.more })
     }
 
     /// Hands the lead to another node, in order. Gives whether another leads now, or none was led here.

@@ -148,7 +148,7 @@ async fn what_the_cluster_can_not_do() -> Api {
         BackendError::Overloaded { reason, retry_after },
         BackendError::TimedOut { outcome, waited: retry_after },
     ];
-    for line in CHANGES.into_iter().chain(["GET /x"]) {
+    for line in CHANGES.into_iter().chain(["GET /x", "GET "]) {
         for error in &of_a_shard {
             api.fail_next(error.clone());
             let failed = api.call(&in_group("default", line), body(line, "")).await;
@@ -186,6 +186,21 @@ async fn what_a_batch_answers() -> Api {
     assert_eq!(api.call(BATCH, never()).await.problem(), (504, "TIMEOUT"));
     let _place = api.batches.clone().try_acquire_owned().unwrap();
     assert_eq!(api.call(BATCH, "{}").await.problem(), (503, "OVERLOADED"));
+    api
+}
+
+async fn what_a_list_answers() -> Api {
+    let api = fresh().await;
+    api.call("GET ", "").await.ok();
+    for (query, status, code) in [
+        ("?orderBy=x", 400, "INVALID_ARGUMENT"),
+        ("?cursor=x", 400, "CURSOR_INVALID"),
+        ("?limit=0", 422, "OUT_OF_RANGE"),
+    ] {
+        let here = in_group("default", &format!("GET {query}"));
+        assert_eq!(api.call(&here, "").await.problem(), (status, code), "{query}");
+    }
+    assert_eq!(api.call(&in_group("other", "GET "), "").await.problem(), (404, "GROUP_NOT_FOUND"));
     api
 }
 
@@ -231,6 +246,7 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_repeats_a_key_for_something_else().await,
         what_the_cluster_can_not_do().await,
         what_a_batch_answers().await,
+        what_a_list_answers().await,
         what_the_node_says_of_itself().await,
     ];
     apis.extend(what_the_clock_answers().await);

@@ -42,7 +42,7 @@ async fn a_method_that_a_path_does_not_have_is_told_the_others() {
     for (line, allow) in [
         ("POST a", vec!["DELETE", "GET", "HEAD", "PATCH", "PUT"]),
         ("GET a/fire", vec!["POST"]),
-        ("DELETE ", vec!["POST"]),
+        ("DELETE ", vec!["GET", "HEAD", "POST"]),
         ("BREW /healthz", vec!["GET", "HEAD"]),
     ] {
         let answer = api.call(line, "").await;

@@ -9,6 +9,7 @@ mod coverage;
 mod errors;
 mod ids;
 mod input;
+mod list;
 mod operations;
 mod repetition;
 mod schema;

@@ -12,13 +12,16 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
-use node::backend::{Backend, BackendError, ClusterView, NodeView, RequestContext, ShardView, TimerView};
+use node::backend::{
+    Backend, BackendError, ClusterView, Listed, NodeView, RequestContext, ShardView, TimerView,
+};
 use node::environment::{Clock as _, ManualClock, SystemEntropy};
 use node::http::{HttpSettings, HttpState, UrlCheck, UrlFault, router};
 use parking_lot::Mutex;
 use serde_json::Value;
 use timer_core::command::{AttemptResult, Command, Entry, Envelope, Fence, OpenSession, Outcome, Reply};
 use timer_core::ids::{NodeId, TimerKey};
+use timer_core::list::{ListQuery, Place};
 use timer_core::shard_state::ShardState;
 use timer_core::tables::{Overlay, Tables, apply, lowest_position};
 use timer_core::time::Millis;
@@ -151,6 +154,27 @@ impl Backend for FakeBackend {
         async { Ok(view) }.boxed()
     }
 
+    fn list(
+        &self,
+        context: RequestContext,
+        query: ListQuery,
+        limit: usize,
+        _bytes_max: usize,
+    ) -> BoxFuture<'_, Result<Listed, BackendError>> {
+        let mut shard = self.shard.lock();
+        assert!(context.request.is_none(), "a read has no request key");
+        if let Some(error) = shard.errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        let mut timers: Vec<Timer> =
+            shard.store.0.values().filter(|timer| query.has(timer)).cloned().collect();
+        timers.sort_by(|one, other| query.order.compare(&Place::of(one), &Place::of(other)));
+        let more = timers.len() > limit;
+        let view = |timer| TimerView { timer, attempt_in_flight: InFlight::No };
+        let timers = timers.into_iter().take(limit).map(view).collect();
+        async move { Ok(Listed { timers, more }) }.boxed()
+    }
+
     fn shard_of(&self, _: &TimerKey) -> u16 {
         3
     }
@@ -254,6 +278,8 @@ pub struct Api {
     pub clock: ManualClock,
     /// The places for batches: there is one.
     pub batches: Arc<Semaphore>,
+    /// The places for lists: there is one.
+    pub lists: Arc<Semaphore>,
     /// Which combinations of the contract the answers so far were.
     pub seen: Mutex<BTreeSet<String>>,
 }
@@ -268,15 +294,16 @@ impl Api {
         let backend = Arc::new(FakeBackend { shard: Mutex::default(), clock: clock.clone(), manual });
         let open = Command::OpenSession(OpenSession { node: NodeId(7) });
         backend.shard.lock().run(START, Envelope::own(open));
-        let batches = Arc::new(Semaphore::new(1));
+        let (batches, lists) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
         let state = HttpState {
             backend: Arc::<FakeBackend>::clone(&backend),
             entropy: Arc::<SystemEntropy>::default(),
             url_check: UrlCheck::new(check_url),
             settings,
             batches: batches.clone(),
+            lists: lists.clone(),
         };
-        Self { router: router(state), backend, clock, batches, seen: Mutex::default() }
+        Self { router: router(state), backend, clock, batches, lists, seen: Mutex::default() }
     }
 
     /// Sends `request`, and holds it and its answer against the contract.

@@ -21,6 +21,7 @@ mod ids;
 mod isolation;
 mod lagging;
 mod late_commands;
+mod lists;
 mod many_timers;
 mod overload;
 mod refusals;

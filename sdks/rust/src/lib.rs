@@ -46,6 +46,7 @@ pub use error::{BuildError, Error, Failure, Outcome, Problem};
 pub use model::batch::{BatchOperation, BatchResult, BatchResults};
 pub use model::cluster::{Clock, ClusterView, Info, NodeView, Routing, ShardLeader, ShardView};
 pub use model::input::{RetryPolicyInput, TimerInput};
+pub use model::list::{ListOptions, ListOrder, TimerPage};
 pub use model::patch::{RetryPolicyPatch, TimerPatch};
 pub use model::timer::{InFlight, LastError, RetryPolicy, State, Timer};
 pub use path::TimerName;

@@ -47,7 +47,8 @@ pub fn timers_path(group: &str) -> String {
     format!("/api/v1/groups/{}/timers", encode(group))
 }
 
-fn encode(text: &str) -> String {
+/// A part of a path or a value in a query.
+pub(crate) fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

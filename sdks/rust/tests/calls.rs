@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use durable_timer::model::cluster::ClockAdvance;
 use durable_timer::{
-    BatchOperation, CallOptions, Client, Error, InFlight, Outcome, State, TimerInput, TimerName, TimerPatch,
+    BatchOperation, CallOptions, Client, Error, InFlight, ListOptions, ListOrder, Outcome, State, TimerInput,
+    TimerName, TimerPatch,
 };
 use http::Method;
 use serde_json::json;
@@ -252,4 +253,31 @@ async fn a_batch_has_each_operation_as_it_would_be_alone_and_gives_each_result()
     assert!(done.replayed && done.timer.is_some() && !done.is_worth_a_repeat());
     assert!(open.is_worth_a_repeat() && open.retry_after == Some(2));
     assert_eq!(missing.problem.as_ref().unwrap().code, "TIMER_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_list_is_asked_for_by_its_filters_and_read_page_by_page() {
+    let page = json!({"timers": [], "nextCursor": "AQ-_"});
+    let server =
+        FakeServer::start([ok_json(&page), ok_json(&json!({"timers": [], "nextCursor": null}))]).await;
+    let client = client(&server);
+    let first = client.list("default", &ListOptions::default(), &CallOptions::default()).await.unwrap();
+    let list = ListOptions {
+        states: vec![State::Scheduled, State::Dead],
+        id_prefix: Some("a/b&c".into()),
+        execute_after: Some("2031-01-01T00:00:00+01:00".into()),
+        execute_before: Some("2032-01-01T00:00:00Z".into()),
+        order_by: Some(ListOrder::ExecuteAt),
+        limit: Some(7),
+        cursor: first.value.next_cursor,
+    };
+    let reveal = CallOptions { reveal: true, ..CallOptions::default() };
+    let last = client.list("default", &list, &reveal).await.unwrap();
+    assert_eq!(last.value.next_cursor, None);
+
+    let seen = server.seen();
+    assert_eq!(seen[0].target, "/api/v1/groups/default/timers");
+    let query = "state=scheduled%2Cdead&idPrefix=a%2Fb%26c&executeAfter=2031-01-01T00%3A00%3A00%2B01%3A00\
+                 &executeBefore=2032-01-01T00%3A00%3A00Z&orderBy=executeAt&limit=7&cursor=AQ-_&reveal=true";
+    assert_eq!(seen[1].target, format!("/api/v1/groups/default/timers?{query}"));
 }

@@ -6,6 +6,8 @@ use timer_core::command::Precondition;
 use timer_core::command::patch::RetryPatch;
 use timer_core::definition::{DeadOn, LatePolicy, Payload};
 use timer_core::ids::TimerKey;
+use timer_core::list::{ListOrder, ListQuery};
+use timer_core::time::Millis;
 use timer_core::timer::Fingerprint;
 
 use super::callback::{BODY_MODES, METHODS};
@@ -47,6 +49,28 @@ impl Parts {
         first.copy_from_slice(&hash[..16]);
         Fingerprint(first)
     }
+}
+
+/// The fingerprint of a place in a list, whatever page of it was asked for.
+#[must_use]
+pub fn of_place(query: &ListQuery, execute_at: Millis, id: &str) -> Fingerprint {
+    let ListQuery { group, states, order, id_prefix, execute_after, execute_before, after: _ } = query;
+    let mut parts = Parts::new("place/1");
+    parts.part("group", group.as_bytes());
+    for state in states {
+        parts.part("state", state.as_str().as_bytes());
+    }
+    let order = match order {
+        ListOrder::Id => "id",
+        ListOrder::ExecuteAt => "executeAt",
+    };
+    parts.part("order", order.as_bytes());
+    parts.part("idPrefix", id_prefix.as_bytes());
+    for (name, at) in [("after", execute_after), ("before", execute_before), ("executeAt", &execute_at)] {
+        parts.number(name, Some(at.0));
+    }
+    parts.part("id", id.as_bytes());
+    parts.finish()
 }
 
 /// The fingerprint of what was sent about a timer, without its id: times as instants, spans and numbers by

@@ -8,6 +8,7 @@ pub mod callback;
 pub mod faults;
 pub mod fingerprint;
 pub mod json;
+pub mod list;
 pub mod payload;
 pub mod policy;
 pub mod reader;

@@ -92,7 +92,15 @@ pub fn span(raw: &RawValue, min: Span, max: Span) -> Result<Span, Fault> {
 /// # Errors
 /// When it is not RFC 3339, or later than it can write.
 pub fn instant(raw: &RawValue) -> Result<Millis, Fault> {
-    rfc3339::parse(&string(raw)?).map_err(|fault| match fault {
+    instant_in(&string(raw)?)
+}
+
+/// The same, of a text.
+///
+/// # Errors
+/// See [`instant`].
+pub fn instant_in(text: &str) -> Result<Millis, Fault> {
+    rfc3339::parse(text).map_err(|fault| match fault {
         Rfc3339Fault::OutOfRange => Fault::limit(fault.to_string()),
         Rfc3339Fault::Syntax
         | Rfc3339Fault::NoOffset

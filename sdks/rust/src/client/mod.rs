@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::model::batch::{BatchInput, BatchOperation, BatchResults};
 use crate::model::cluster::{Clock, ClockAdvance, ClusterView, Info, Routing};
 use crate::model::input::TimerInput;
+use crate::model::list::{ListOptions, TimerPage};
 use crate::model::patch::TimerPatch;
 use crate::model::timer::Timer;
 use crate::path::{TimerName, batch_path, timers_path};
@@ -123,6 +124,39 @@ impl Client {
     /// See [`Error`].
     pub async fn get(&self, name: &TimerName, options: &CallOptions) -> Result<Answer<Timer>, Error> {
         self.read(name.path(), options).await
+    }
+
+    /// Reads a page of a group's timers. For the next one, ask with [`TimerPage::next_cursor`] until there is none:
+    ///
+    /// ```no_run
+    /// # use durable_timer::{CallOptions, Client, Error, ListOptions};
+    /// # async fn run(client: Client) -> Result<(), Error> {
+    /// let mut list = ListOptions { id_prefix: Some("invoice/".into()), ..ListOptions::default() };
+    /// loop {
+    ///     let page = client.list("default", &list, &CallOptions::default()).await?.value;
+    ///     for timer in &page.timers {
+    ///         println!("{} {}", timer.id, timer.execute_at);
+    ///     }
+    ///     list.cursor = page.next_cursor;
+    ///     if list.cursor.is_none() {
+    ///         return Ok(());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn list(
+        &self,
+        group: &str,
+        list: &ListOptions,
+        options: &CallOptions,
+    ) -> Result<Answer<TimerPage>, Error> {
+        let query = list.query();
+        let path = timers_path(group);
+        let path = if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) };
+        self.read(path, options).await
     }
 
     /// Changes some of a pending timer.
@@ -297,5 +331,6 @@ fn with_query(path: String, options: &CallOptions) -> String {
             query.push(text.to_owned());
         }
     }
-    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+    let before = if path.contains('?') { '&' } else { '?' };
+    if query.is_empty() { path } else { format!("{path}{before}{}", query.join("&")) }
 }

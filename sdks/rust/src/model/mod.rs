@@ -6,5 +6,6 @@
 pub mod batch;
 pub mod cluster;
 pub mod input;
+pub mod list;
 pub mod patch;
 pub mod timer;
