@@ -205,6 +205,10 @@ impl Leadership {
             Some(_) => named && self.pass_lead(raft).await,
         };
         if !shutting_down {
+            // The closed office is left before another may be taken: kept, it would start nothing for as long as it lasts.
+            let mut office = self.office.subscribe();
+            let left = office.wait_for(|office| office.as_ref().is_none_or(|office| !office.is_closed()));
+            let _ = tokio::time::timeout(TRANSFER_TIMEOUT, left).await;
             self.leaving.send_modify(|leaving| *leaving -= 1);
         }
         passed

@@ -40,7 +40,8 @@ pub(super) fn list(
         places.sort_by(|one, other| query.order.compare(one, other));
         let (mut part, mut bytes) = (ListPart::default(), 0);
         for place in &places {
-            if part.timers.len() >= limit || bytes >= bytes_max {
+            // One at least, so that whoever reads on gets on.
+            if !part.timers.is_empty() && (part.timers.len() >= limit || bytes >= bytes_max) {
                 part.more = true;
                 break;
             }
