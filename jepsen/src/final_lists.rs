@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::Value;
+use bytes::Bytes;
+use serde::Deserialize;
 
 use crate::http::Http;
 use crate::node::url;
@@ -21,11 +22,22 @@ const ASK_TIME_MAX: Duration = Duration::from_secs(5);
 const TRIES_MAX: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What a list says of a timer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a list, or a read, says of a timer. The rest is not looked at: payloads hold numbers that few readers take.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Listed {
+    id: String,
     version: u64,
     state: String,
+    execute_at: String,
+}
+
+/// A page.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    timers: Vec<Listed>,
+    next_cursor: Option<String>,
 }
 
 /// Who is asked, and how it went.
@@ -44,12 +56,9 @@ pub async fn compare(seed: u64, nodes: u32, names: &[String]) -> anyhow::Result<
     let mut reader = Reader { http: Http::new(), nodes, random: Random::named(seed, "lists") };
     let by_id = reader.all("id").await?;
     let by_time = reader.all("executeAt").await?;
-    let mut faults = out_of_order(&by_id, |timer| timer["id"].as_str().unwrap_or_default().to_owned(), "id");
-    let place = |timer: &Value| {
-        // Of one form, so that text sorts as time does.
-        let at = timer["executeAt"].as_str().unwrap_or_default();
-        format!("{at} {}", timer["id"].as_str().unwrap_or_default())
-    };
+    let mut faults = out_of_order(&by_id, |timer| timer.id.clone(), "id");
+    // Times are of one form, so that text sorts as time does.
+    let place = |timer: &Listed| format!("{} {}", timer.execute_at, timer.id);
     faults.extend(out_of_order(&by_time, place, "executeAt"));
     let (ids, times) = (table(&by_id), table(&by_time));
     for (id, listed) in &ids {
@@ -81,19 +90,12 @@ pub async fn compare(seed: u64, nodes: u32, names: &[String]) -> anyhow::Result<
     Ok((faults, ids.len()))
 }
 
-fn table(timers: &[Value]) -> BTreeMap<String, Listed> {
-    timers.iter().map(|timer| (timer["id"].as_str().unwrap_or_default().to_owned(), listed(timer))).collect()
-}
-
-fn listed(timer: &Value) -> Listed {
-    Listed {
-        version: timer["version"].as_u64().unwrap_or_default(),
-        state: timer["state"].as_str().unwrap_or_default().to_owned(),
-    }
+fn table(timers: &[Listed]) -> BTreeMap<String, Listed> {
+    timers.iter().map(|timer| (timer.id.clone(), timer.clone())).collect()
 }
 
 /// Neighbours that do not come one after the other; equal ones are a timer that is listed twice.
-fn out_of_order(timers: &[Value], place: impl Fn(&Value) -> String, order: &str) -> Vec<String> {
+fn out_of_order(timers: &[Listed], place: impl Fn(&Listed) -> String, order: &str) -> Vec<String> {
     let places: Vec<String> = timers.iter().map(place).collect();
     let pairs = places.windows(2).filter(|pair| pair[0] >= pair[1]);
     pairs.map(|pair| format!("by {order}, {:?} is listed before {:?}", pair[0], pair[1])).collect()
@@ -101,14 +103,14 @@ fn out_of_order(timers: &[Value], place: impl Fn(&Value) -> String, order: &str)
 
 impl Reader {
     /// All timers of a list, in the order of its pages, each page through any node.
-    async fn all(&mut self, order: &str) -> anyhow::Result<Vec<Value>> {
+    async fn all(&mut self, order: &str) -> anyhow::Result<Vec<Listed>> {
         let (mut timers, mut cursor) = (Vec::new(), String::new());
         loop {
             let query = format!("timers?state={STATES}&orderBy={order}&limit={LIMIT}{cursor}");
-            let page = self.ask(&query).await?.context("a list is not found")?;
-            let found = page["timers"].as_array().context("a page without timers")?;
-            timers.extend(found.iter().cloned());
-            match page["nextCursor"].as_str() {
+            let body = self.ask(&query).await?.context("there is no such group")?;
+            let page: Page = serde_json::from_slice(&body).with_context(|| format!("{query} is no page"))?;
+            timers.extend(page.timers);
+            match page.next_cursor {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return Ok(timers),
             }
@@ -116,11 +118,12 @@ impl Reader {
     }
 
     async fn read(&mut self, name: &str) -> anyhow::Result<Option<Listed>> {
-        Ok(self.ask(&format!("timers/{name}")).await?.as_ref().map(listed))
+        let body = self.ask(&format!("timers/{name}")).await?;
+        Ok(body.map(|body| serde_json::from_slice(&body)).transpose()?)
     }
 
-    /// The answer to a GET; none if there is nothing.
-    async fn ask(&mut self, path: &str) -> anyhow::Result<Option<Value>> {
+    /// The body that answers a GET; none if there is nothing.
+    async fn ask(&mut self, path: &str) -> anyhow::Result<Option<Bytes>> {
         for _ in 0..TRIES_MAX {
             let node = 1 + u32::try_from(self.random.below(u64::from(self.nodes)))?;
             let url = format!("{}/api/v1/groups/default/{path}", url(node));
@@ -132,7 +135,7 @@ impl Reader {
                 time_max: ASK_TIME_MAX,
             };
             match self.http.ask(ask).await {
-                Ok(told) if told.status == 200 => return Ok(Some(told.json)),
+                Ok(told) if told.status == 200 => return Ok(Some(told.body)),
                 Ok(told) if told.status == 404 => return Ok(None),
                 Ok(told) if told.status < 500 => anyhow::bail!("{path}: {} {}", told.status, told.text()),
                 Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
@@ -144,15 +147,25 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn of(id: &str) -> Listed {
+        Listed { id: id.into(), version: 1, state: "dead".into(), execute_at: "2031".into() }
+    }
 
     #[test]
     fn a_timer_that_is_listed_twice_or_too_late_is_seen() {
-        let timers = |ids: &[&str]| ids.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>();
-        let place = |timer: &Value| timer["id"].as_str().unwrap_or_default().to_owned();
+        let timers = |ids: &[&str]| ids.iter().map(|id| of(id)).collect::<Vec<_>>();
+        let place = |timer: &Listed| timer.id.clone();
         assert!(out_of_order(&timers(&["a", "b", "c"]), place, "id").is_empty());
         assert_eq!(out_of_order(&timers(&["a", "b", "b", "a"]), place, "id").len(), 2);
+    }
+
+    #[test]
+    fn a_page_is_read_whatever_numbers_its_payloads_hold() {
+        let timer = r#"{"id":"a","version":1,"state":"dead","executeAt":"2031","payload":[1e999,-0]}"#;
+        let page: Page =
+            serde_json::from_str(&format!(r#"{{"timers":[{timer}],"nextCursor":null}}"#)).unwrap();
+        assert_eq!((page.timers, page.next_cursor), (vec![of("a")], None));
     }
 }
