@@ -97,7 +97,12 @@ impl<'a> Cluster<'a> {
             let of_host = receiver.clone();
             sim.host(receiver.name.as_str(), move || of_host.clone().software());
         }
-        let links = Links::new(plan.latency_max);
+        let mut links = Links::new(plan.latency_max);
+        if plan.receiver_latency_max > plan.latency_max {
+            for (machine, receiver) in machines.iter().flat_map(|m| receivers.iter().map(move |r| (m, r))) {
+                links.lengthen(&sim, &machine.name, &receiver.name, plan.receiver_latency_max);
+            }
+        }
         Self {
             sim,
             plan,
@@ -184,11 +189,12 @@ impl<'a> Cluster<'a> {
         self.sim.crash(machine.name.as_str());
     }
 
-    /// Starts a node's process.
+    /// Starts a node's process, unless another fault that had ended it has started it again.
     pub fn start(&mut self, number: u32) {
         let name = self.machine(number).name.clone();
-        self.down.remove(&number);
-        self.sim.bounce(name.as_str());
+        if self.down.remove(&number) {
+            self.sim.bounce(name.as_str());
+        }
     }
 
     /// The links between a host and all others, with an effect on each.

@@ -40,13 +40,21 @@ pub type Broken = (String, String, Effect);
 pub struct Links {
     links: BTreeMap<(String, String), Faults>,
     latency_max: Duration,
+    /// Links that are longer, and the longest that a message on them takes.
+    far: BTreeMap<(String, String), Duration>,
 }
 
 impl Links {
     /// A whole network whose messages take up to `latency_max`.
     #[must_use]
     pub fn new(latency_max: Duration) -> Self {
-        Self { links: BTreeMap::new(), latency_max }
+        Self { links: BTreeMap::new(), latency_max, far: BTreeMap::new() }
+    }
+
+    /// Has messages between two hosts take up to `latency_max`, for the whole run.
+    pub fn lengthen(&mut self, sim: &Sim<'_>, a: &str, b: &str, latency_max: Duration) {
+        self.far.insert(key(a, b).0, latency_max);
+        sim.set_link_max_message_latency(a, b, latency_max);
     }
 
     /// Puts effects on links.
@@ -74,7 +82,8 @@ impl Links {
         let faults = self.links.entry(key.clone()).or_default();
         let before = *faults;
         change(faults, forwards);
-        apply(sim, &key, before, *faults, self.latency_max);
+        let latency_max = self.far.get(&key).copied().unwrap_or(self.latency_max);
+        apply(sim, &key, before, *faults, latency_max);
     }
 }
 

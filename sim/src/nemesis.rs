@@ -18,6 +18,10 @@ use crate::receiver::Mood;
 
 /// A power cut in the middle of a write comes within so many steps of a disk.
 const DOOM_STEPS_MAX: u64 = 40;
+/// The second power cut of a node that catches up comes within so many, or after [`CATCHING_UP`].
+const CATCH_UP_STEPS_MAX: u64 = 400;
+/// How long a node catches up at most before its power goes again.
+const CATCHING_UP: Duration = Duration::from_secs(5);
 /// For how long a peer's clock is remembered: `SAMPLE_AGE_MAX` of `node/src/peer/clocks.rs`, and a bit.
 const CLOCK_MEMORY: Duration = Duration::from_secs(11);
 /// How long a process may take to stop in order.
@@ -38,6 +42,8 @@ enum Undo {
     Mend(Vec<Broken>),
     /// Nodes are started again, and their links are whole.
     Start(Vec<u32>, Vec<Broken>),
+    /// A node is started again, and its power goes again while it catches up.
+    StartDoomed { node: u32, broken: Vec<Broken>, kept: usize },
     /// The power of a node will go at a step of its disk.
     Doomed { node: u32, kept: usize },
     /// A process was asked to stop.
@@ -214,10 +220,16 @@ impl Nemesis {
             }
             FaultKind::PowerCutMidWrite => {
                 let node = self.target(cluster)?;
-                let power = cluster.machine(node).disk.power().clone();
-                power.plan(power.steps() + self.rng.random_range(0..DOOM_STEPS_MAX), Fault::PowerCut);
-                cluster.doomed.insert(node);
+                self.doom(cluster, node, DOOM_STEPS_MAX);
                 (Undo::Doomed { node, kept: self.kept() }, vec![node], None)
+            }
+            FaultKind::PowerCutCatchingUp => {
+                let node = self.target(cluster)?;
+                let broken = cluster.around(&cluster.machine(node).name, Effect::Cut);
+                cluster.links.break_all(&cluster.sim, &broken);
+                let kept = self.kept();
+                cluster.cut_power(node, kept);
+                (Undo::StartDoomed { node, broken, kept: self.kept() }, vec![node], None)
             }
             FaultKind::Restart => {
                 let node = self.target(cluster)?;
@@ -261,6 +273,13 @@ impl Nemesis {
             }
         };
         Some(undo)
+    }
+
+    /// Has a node's power go within `steps` steps of its disk.
+    fn doom(&mut self, cluster: &mut Cluster<'_>, node: u32, steps: u64) {
+        let power = cluster.machine(node).disk.power().clone();
+        power.plan(power.steps() + self.rng.random_range(0..steps), Fault::PowerCut);
+        cluster.doomed.insert(node);
     }
 
     /// Writes of each engine that stay though they were not synced.
@@ -371,6 +390,16 @@ impl Nemesis {
                 for node in nodes.clone() {
                     cluster.start(node);
                 }
+            }
+            Undo::StartDoomed { node, broken, kept } => {
+                let (node, kept) = (*node, *kept);
+                cluster.links.mend_all(&cluster.sim, broken);
+                cluster.start(node);
+                self.doom(cluster, node, CATCH_UP_STEPS_MAX);
+                let fault = &mut self.active[place];
+                fault.undo = Undo::Doomed { node, kept };
+                fault.until = cluster.sim.elapsed() + CATCHING_UP;
+                return false;
             }
             Undo::Doomed { .. } => {
                 // Its disk had too little to do: it goes now, and comes back a turn later.

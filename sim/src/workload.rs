@@ -13,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::client;
 use crate::clock::{elapsed, true_ms};
-use crate::plan::Plan;
+use crate::plan::{Emphasis, Plan};
 use crate::receiver::{self, PathPlan, nanos};
 use crate::recorder::Recorder;
 
@@ -74,12 +74,40 @@ impl Client {
     /// Asks for one thing after the other until it is over.
     pub async fn work(mut self) {
         while !self.over.get() {
-            let (timer, action) = self.choose();
-            let key = (action.is_mutation() && self.rng.random_bool(0.6)).then(|| self.key());
-            self.perform(&timer, key, action).await;
+            if self.plan.emphasis == Emphasis::Races && self.rng.random_bool(0.4) {
+                self.race().await;
+            } else {
+                let (timer, action) = self.choose();
+                self.ask(&timer, action).await;
+            }
             let think = self.plan.think.mul_f64(self.rng.random_range(0.1..2.0));
             tokio::time::sleep(think).await;
         }
+    }
+
+    /// Makes a timer and changes it about when it is due, which is when it is hard to say what is on its way.
+    async fn race(&mut self) {
+        self.made += 1;
+        let timer = format!("default/race-{}-{}", self.process, self.made);
+        let mut definition = self.definition();
+        definition.execute_at_ms = true_ms() + self.rng.random_range(200..1_500);
+        let until_due = |now: u64| Duration::from_millis(definition.execute_at_ms.saturating_sub(now));
+        let beside = Duration::from_millis(self.rng.random_range(0..500));
+        self.ask(&timer, Action::Create { definition: definition.clone() }).await;
+        let until = (until_due(true_ms()) + beside).saturating_sub(Duration::from_millis(100));
+        tokio::time::sleep(until).await;
+        let action = match self.rng.random_range(0..3) {
+            0 => Action::Delete { if_match: None, purge: false },
+            1 => Action::Put { definition: self.definition(), if_match: None },
+            _ => Action::Patch { patch: self.patch(), if_match: None },
+        };
+        self.ask(&timer, action).await;
+    }
+
+    /// Performs an operation, with a key or without.
+    async fn ask(&mut self, timer: &str, action: Action) {
+        let key = (action.is_mutation() && self.rng.random_bool(0.6)).then(|| self.key());
+        self.perform(timer, key, action).await;
     }
 
     /// Writes a new timer to `shard` again and again, through one node after the other, so that one that is cut off
