@@ -150,6 +150,7 @@ impl From<&PutGroup> for wire::PutGroup {
         Self {
             name: put.name.clone(),
             settings: Some((&put.settings).into()),
+            keeps_shards: put.keeps_shards,
             precondition: precondition_to_wire(&put.precondition),
         }
     }
@@ -162,6 +163,7 @@ impl TryFrom<wire::PutGroup> for PutGroup {
         Ok(Self {
             name: wire.name,
             settings: required(wire.settings, "PutGroup", "settings")?.try_into()?,
+            keeps_shards: wire.keeps_shards,
             precondition: precondition_from_wire(wire.precondition),
         })
     }

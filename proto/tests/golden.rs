@@ -202,6 +202,7 @@ fn group_commands() -> Vec<(&'static str, Command)> {
             Command::PutGroup(Box::new(PutGroup {
                 name: "group".into(),
                 settings: group().settings,
+                keeps_shards: true,
                 precondition: precondition(),
             })),
         ),

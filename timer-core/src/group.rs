@@ -19,7 +19,7 @@ pub const DEFAULT_GROUP: &str = "default";
 pub struct Group {
     /// Its name.
     pub name: String,
-    /// The command of the meta shard that made it; 0 for `default` while nobody has changed it.
+    /// The command of the meta shard that made it; of `default` [`Group::UNCHANGED`].
     pub generation: Sequence,
     /// The command of the meta shard that changed it last. `generation <= version`.
     pub version: Sequence,
@@ -112,8 +112,25 @@ impl GroupSettings {
 }
 
 impl Group {
-    /// The generation of `default`: it was there before any command.
-    pub const UNCHANGED: Sequence = Sequence(0);
+    /// The generation of `default`, and its version until it is changed: it was there before any command, and below all of
+    /// theirs. Not 0, which stands for "none".
+    pub const UNCHANGED: Sequence = Sequence(1);
+
+    /// `default` in a cluster of so many shards, for as long as nobody has changed it.
+    #[must_use]
+    pub fn unchanged_default(shards: u16) -> Self {
+        Self {
+            name: DEFAULT_GROUP.into(),
+            generation: Self::UNCHANGED,
+            version: Self::UNCHANGED,
+            phase: Phase::Open,
+            settings: GroupSettings { shards, ..GroupSettings::default() },
+            created_at: Millis(0),
+            updated_at: Millis(0),
+            settled: true,
+            answers: Vec::new(),
+        }
+    }
 
     /// What holds for its timers; none if it is gone.
     #[must_use]
@@ -155,7 +172,7 @@ pub struct GroupTerms {
 
 impl Default for GroupTerms {
     fn default() -> Self {
-        Self { generation: Sequence(0), open: true, settings: GroupSettings::default() }
+        Self { generation: Group::UNCHANGED, open: true, settings: GroupSettings::default() }
     }
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn redrive(id: &str) -> Redrive {
 }
 
 pub(crate) fn put_group(name: &str, settings: GroupSettings) -> PutGroup {
-    PutGroup { name: name.into(), settings, precondition: Precondition::default() }
+    PutGroup { name: name.into(), settings, keeps_shards: false, precondition: Precondition::default() }
 }
 
 /// A copy of a group whose generation and version are `version`.

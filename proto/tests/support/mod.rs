@@ -300,8 +300,14 @@ pub fn group() -> BoxedStrategy<Group> {
 fn command() -> BoxedStrategy<Command> {
     let delete = (key(), any::<bool>(), precondition(), fence())
         .prop_map(|(key, purge, precondition, fence)| Delete { key, purge, precondition, fence });
-    let put_group = (text(), group_settings(), precondition())
-        .prop_map(|(name, settings, precondition)| PutGroup { name, settings, precondition });
+    let put_group = (text(), group_settings(), any::<bool>(), precondition()).prop_map(
+        |(name, settings, keeps_shards, precondition)| PutGroup {
+            name,
+            settings,
+            keeps_shards,
+            precondition,
+        },
+    );
     let step_group = (text(), sequence(), any_of::<GroupStep>())
         .prop_map(|(name, version, step)| StepGroup { name, version, step });
     prop_oneof![

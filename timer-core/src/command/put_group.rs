@@ -16,8 +16,10 @@ use crate::timer::Effect;
 pub struct PutGroup {
     /// The group's name, checked by [`group_name_fault`](crate::ids::group_name_fault).
     pub name: String,
-    /// All of its settings. Where it exists, `shards` must be what it is.
+    /// All of its settings.
     pub settings: GroupSettings,
+    /// Whether a group that exists keeps its number of shards; else it must be what `settings` says.
+    pub keeps_shards: bool,
     /// What must hold; of a group only existence and version can be asked.
     pub precondition: Precondition,
 }
@@ -35,7 +37,7 @@ pub(crate) fn apply<T: Tables>(
     // What is left of one that is gone counts as none.
     let existing = record.as_ref().filter(|group| group.phase != Phase::Gone);
     let is_new_default = existing.is_none() && put.name == DEFAULT_GROUP;
-    let version = existing.map(|group| group.version);
+    let version = existing.map(|group| group.version).or(is_new_default.then_some(Group::UNCHANGED));
     if !put.precondition.holds(version, None, existing.is_some() || is_new_default) {
         return Ok(Reply::Refused(Refusal::VersionMismatch(version)));
     }
@@ -45,14 +47,17 @@ pub(crate) fn apply<T: Tables>(
     if existing.is_some_and(|group| group.phase == Phase::Closed) {
         return Ok(Reply::Refused(Refusal::GroupClosed));
     }
-    if existing.is_some_and(|group| group.settings.shards != put.settings.shards) {
+    let shards =
+        existing.filter(|_| put.keeps_shards).map_or(put.settings.shards, |group| group.settings.shards);
+    let settings = GroupSettings { shards, ..put.settings };
+    if existing.is_some_and(|group| group.settings.shards != shards) {
         let (field, message) = ("shards".into(), "is fixed when the group is made".into());
         return Ok(Reply::Refused(Refusal::Invalid { field, message }));
     }
     if record.is_none() && overlay.state.groups >= GROUPS_MAX {
         return Ok(Reply::Refused(Refusal::TooManyGroups));
     }
-    let unchanged = existing.filter(|group| group.settings == put.settings).cloned();
+    let unchanged = existing.filter(|group| group.settings == settings).cloned();
     let effect = match (&unchanged, existing.is_some() || is_new_default) {
         (Some(_), _) => Effect::Unchanged,
         (None, true) => Effect::Replaced,
@@ -67,7 +72,7 @@ pub(crate) fn apply<T: Tables>(
             }),
         version: context.sequence,
         phase: Phase::Open,
-        settings: put.settings,
+        settings,
         created_at: existing.map_or(context.now, |group| group.created_at),
         updated_at: context.now,
         settled: false,
@@ -137,9 +142,10 @@ mod tests {
         let mut meta = Shard::new();
         meta.run(START, put_group("a", days(1)));
         let other = GroupSettings { shards: 2, ..days(1) };
-        assert!(
-            matches!(refused(meta.run(START, put_group("a", other))), Refusal::Invalid { field, .. } if field == "shards")
-        );
+        let reply = meta.run(START, put_group("a", other));
+        assert!(matches!(refused(reply), Refusal::Invalid { field, .. } if field == "shards"));
+        let kept = PutGroup { keeps_shards: true, ..put_group("a", GroupSettings { shards: 2, ..days(3) }) };
+        assert_eq!(done(meta.run(START, kept)).group.settings, days(3));
     }
 
     #[test]
