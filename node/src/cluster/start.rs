@@ -61,8 +61,7 @@ impl Node {
 
     pub(super) async fn open_stores(&self, cluster: &ClusterIdentity) -> Result<Stores, String> {
         let options = housekeeping::store_options(&self.settings, cluster);
-        // One more for the meta shard.
-        let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.shards + 1);
+        let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.stored_shards());
         if let Some(disk) = &self.memory {
             return Stores::memory(disk, shards, &options).map_err(|e| e.to_string());
         }
