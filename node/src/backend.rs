@@ -133,6 +133,9 @@ pub trait Backend: Send + Sync + 'static {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<Listed, BackendError>>;
 
+    /// Whether there is a group `name`, as far as this node knows without asking anew: for what has no timer to ask about.
+    fn find_group(&self, context: RequestContext, name: String) -> BoxFuture<'_, Result<(), BackendError>>;
+
     /// Makes or changes a group. The answer comes when all its shards have it.
     fn put_group(&self, context: RequestContext, put: PutGroup)
     -> BoxFuture<'_, Result<Reply, BackendError>>;

@@ -106,6 +106,14 @@ impl Backend for Node {
         .boxed()
     }
 
+    fn find_group(&self, context: RequestContext, name: String) -> BoxFuture<'_, Result<(), BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            running.known_group(&name, Instant::now() + context.deadline).await.map(drop)
+        }
+        .boxed()
+    }
+
     fn put_group(
         &self,
         context: RequestContext,

@@ -212,7 +212,12 @@ impl Backend for FakeBackend {
             | Command::StepGroup(_)
             | Command::SetGroup(_) => panic!("not for the HTTP layer to send: {command:?}"),
         }
-        let reply = shard.run(self.clock.now(), envelope_of(context, command));
+        // What a node knows of the group.
+        let group = command.timer().and_then(|key| shard.state_of_group(&key.group));
+        let Some(group) = group else { return async { Err(BackendError::GroupNotFound) }.boxed() };
+        let mut envelope = envelope_of(context, command);
+        envelope.group = Some(group.generation);
+        let reply = shard.run(self.clock.now(), envelope);
         async { Ok(reply) }.boxed()
     }
 
@@ -258,6 +263,11 @@ impl Backend for FakeBackend {
         let view = |timer| TimerView { timer, attempt_in_flight: InFlight::No };
         let timers = timers.into_iter().take(limit).map(view).collect();
         async move { Ok(Listed { timers, more }) }.boxed()
+    }
+
+    fn find_group(&self, _: RequestContext, name: String) -> BoxFuture<'_, Result<(), BackendError>> {
+        let found = self.shard.lock().state_of_group(&name);
+        async move { found.map(drop).ok_or(BackendError::GroupNotFound) }.boxed()
     }
 
     fn put_group(
