@@ -100,6 +100,10 @@ impl Shard {
         &self.store.timers[&key(id)]
     }
 
+    pub(crate) fn store_timer(&self, group: &str, id: &str) -> &Timer {
+        &self.store.timers[&TimerKey::new(group, id)]
+    }
+
     pub(crate) fn has(&self, id: &str) -> bool {
         self.store.timers.contains_key(&key(id))
     }

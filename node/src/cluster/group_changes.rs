@@ -13,7 +13,7 @@ use timer_core::timer::State;
 use tokio::time::Instant;
 
 use super::node::Running;
-use crate::backend::{BackendError, GroupDeleted, RequestContext};
+use crate::backend::{Applied, BackendError, GroupDeleted, RequestContext};
 
 /// Groups that are looked at in one round for what is not settled.
 const ROUND_MAX: usize = 1_000;
@@ -34,7 +34,7 @@ impl Running {
     ) -> Result<Reply, BackendError> {
         let reply = self.submit_to(self.meta(), envelope, deadline).await?;
         if let Reply::Group(done) = &reply {
-            self.settle(&done.group, deadline).await?;
+            self.settle(&done.group, deadline).await.map_err(begun)?;
         }
         Ok(reply)
     }
@@ -60,7 +60,10 @@ impl Running {
                 return Ok(GroupDeleted::Refused(Refusal::VersionMismatch(Some(group.version))));
             }
             if group.phase == Phase::Closed {
-                return self.finish_delete(group, deadline).await;
+                match self.finish_delete(group, deadline).await.map_err(begun)? {
+                    Some(deleted) => return Ok(deleted),
+                    None => continue,
+                }
             }
             let step = StepGroup { name: name.to_owned(), version: group.version, step: GroupStep::Close };
             let mut envelope = Envelope {
@@ -72,7 +75,9 @@ impl Running {
             match self.submit_to(self.meta(), &mut envelope, deadline).await? {
                 Reply::Group(done) if done.group.phase == Phase::Gone => return Ok(GroupDeleted::Deleted),
                 Reply::Group(done) if done.group.phase == Phase::Closed => {
-                    return self.finish_delete(done.group, deadline).await;
+                    if let Some(deleted) = self.finish_delete(done.group, deadline).await.map_err(begun)? {
+                        return Ok(deleted);
+                    }
                 }
                 // The answer of an earlier delete, whose group held timers or was made again since.
                 Reply::Group(done) => {
@@ -91,8 +96,13 @@ impl Running {
         Err(BackendError::Internal(format!("the group {name:?} changes all the time")))
     }
 
-    /// Goes on with the delete of a group that is closed.
-    async fn finish_delete(&self, group: Group, deadline: Instant) -> Result<GroupDeleted, BackendError> {
+    /// Goes on with the delete of a group that is closed. None: somebody else has opened it again, and it may be empty by
+    /// now.
+    async fn finish_delete(
+        &self,
+        group: Group,
+        deadline: Instant,
+    ) -> Result<Option<GroupDeleted>, BackendError> {
         let counts = self.spread(&group, deadline).await?;
         let step = if counts.total() == 0 { GroupStep::Remove } else { GroupStep::Reopen };
         let ended = match self.step(&group, step, deadline).await? {
@@ -102,7 +112,10 @@ impl Running {
         };
         self.settle(&ended, deadline).await?;
         self.groups.forget(&group.name);
-        Ok(if ended.phase == Phase::Gone { GroupDeleted::Deleted } else { GroupDeleted::NotEmpty(counts) })
+        Ok(match ended.phase {
+            Phase::Gone => Some(GroupDeleted::Deleted),
+            Phase::Open | Phase::Closed => (counts.total() > 0).then_some(GroupDeleted::NotEmpty(counts)),
+        })
     }
 
     /// Has all shards know `group`, and says so in the meta shard.
@@ -184,6 +197,20 @@ impl Running {
                 return;
             }
         }
+    }
+}
+
+/// An error of a change that has begun: it is in the meta shard, and somebody will bring it to its end.
+fn begun(error: BackendError) -> BackendError {
+    match error {
+        BackendError::Unavailable { shard, reason, retry_after, .. } => {
+            BackendError::Unavailable { shard, outcome: Applied::Unknown, reason, retry_after }
+        }
+        BackendError::Overloaded { reason, retry_after } => {
+            BackendError::Unavailable { shard: 0, outcome: Applied::Unknown, reason, retry_after }
+        }
+        BackendError::TimedOut { waited, .. } => BackendError::TimedOut { outcome: Applied::Unknown, waited },
+        BackendError::DiskFull | BackendError::GroupNotFound | BackendError::Internal(_) => error,
     }
 }
 

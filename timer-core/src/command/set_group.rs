@@ -141,6 +141,19 @@ mod tests {
         assert!(
             matches!(refused(shard.run(START, far)), Refusal::OutOfRange { field, .. } if field == "executeAt")
         );
+        let far = crate::command::AttemptResult::DeliveredNext {
+            execute_at: crate::time::Millis(START + 1_501),
+            payload: None,
+        };
+        let generation = shard.store_timer("a", "t").generation;
+        let outcome = crate::command::Outcome {
+            key: TimerKey::new("a", "t"),
+            ..crate::testing::outcome("t", generation, 1, START + 1_000, far)
+        };
+        assert_eq!(shard.run(START + 1_000, outcome), Reply::Outcome(true));
+        let dead = shard.store_timer("a", "t");
+        let kind = dead.last_error.as_ref().map(|error| error.kind);
+        assert_eq!((dead.state, kind), (State::Dead, Some(crate::timer::ErrorKind::InvalidCallbackAnswer)));
         let delayed = Put { delay: Some(Span(501)), ..put_in("a", "u") };
         assert!(matches!(refused(shard.run(START, delayed)), Refusal::OutOfRange { .. }));
     }
