@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use timer_core::command::{Command, Reply};
+use timer_core::command::{Command, Precondition, PutGroup, Refusal, Reply};
+use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
 use timer_core::time::Millis;
@@ -28,7 +29,7 @@ pub struct RequestContext {
 }
 
 /// A timer and what its shard's leader alone knows about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerView {
     /// The record.
     pub timer: Timer,
@@ -37,7 +38,7 @@ pub struct TimerView {
 }
 
 /// A page of a list, or a shard's part of one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// The timers, in the list's order.
     pub timers: Vec<TimerView>,
@@ -79,9 +80,23 @@ pub enum BackendError {
     /// The disk has no room; nothing was done.
     #[error("the disk is full")]
     DiskFull,
+    /// There is no such group.
+    #[error("there is no such group")]
+    GroupNotFound,
     /// A fault of ours; the log has more.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// What came of the delete of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupDeleted {
+    /// It is gone.
+    Deleted,
+    /// It holds timers and stays.
+    NotEmpty(GroupCounts),
+    /// It stays.
+    Refused(Refusal),
 }
 
 /// What is known about the effect of a request that got no answer.
@@ -118,8 +133,41 @@ pub trait Backend: Send + Sync + 'static {
         bytes_max: usize,
     ) -> BoxFuture<'_, Result<Listed, BackendError>>;
 
-    /// The shard that `key` belongs to.
+    /// Whether there is a group `name`, as far as this node knows without asking anew: for what has no timer to ask about.
+    fn find_group(&self, context: RequestContext, name: String) -> BoxFuture<'_, Result<(), BackendError>>;
+
+    /// Makes or changes a group. The answer comes when all its shards have it.
+    fn put_group(&self, context: RequestContext, put: PutGroup)
+    -> BoxFuture<'_, Result<Reply, BackendError>>;
+
+    /// Deletes a group that holds no timers, if `precondition` holds.
+    fn delete_group(
+        &self,
+        context: RequestContext,
+        name: String,
+        precondition: Precondition,
+    ) -> BoxFuture<'_, Result<GroupDeleted, BackendError>>;
+
+    /// Reads a group, linearizably.
+    fn group(
+        &self,
+        context: RequestContext,
+        name: String,
+    ) -> BoxFuture<'_, Result<Option<Group>, BackendError>>;
+
+    /// Reads the groups behind the name `after`, or from the first, in the order of names, linearizably; at most `limit`.
+    fn groups(
+        &self,
+        context: RequestContext,
+        after: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Group>, BackendError>>;
+
+    /// The shard that `key` belongs to, as far as this node knows its group.
     fn shard_of(&self, key: &TimerKey) -> u16;
+
+    /// How many shards the cluster has for timers.
+    fn cluster_shards(&self) -> u16;
 
     /// The present time of this node's clock.
     fn now(&self) -> Millis;

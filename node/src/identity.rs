@@ -31,10 +31,18 @@ pub struct ClusterIdentity {
     pub id: String,
     /// `cluster.name`.
     pub name: String,
-    /// Shards, for ever.
+    /// Shards of timers, for ever.
     pub shards: u16,
     /// The members as this node knew them last, by id.
     pub members: Vec<Member>,
+}
+
+impl ClusterIdentity {
+    /// Shards that a node stores: those of timers, and behind them the meta shard.
+    #[must_use]
+    pub const fn stored_shards(&self) -> u16 {
+        self.shards + 1
+    }
 }
 
 /// A member of the cluster.

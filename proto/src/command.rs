@@ -39,6 +39,9 @@ impl From<&Command> for Kind {
                 Self::AdvanceCursor(wire::AdvanceCursor { session: *session, to_ms: to.0 })
             }
             Command::Expire(expire) => Self::Expire(expire.into()),
+            Command::PutGroup(put) => Self::PutGroup((&**put).into()),
+            Command::StepGroup(step) => Self::StepGroup(step.into()),
+            Command::SetGroup(set) => Self::SetGroup((&**set).into()),
         }
     }
 }
@@ -69,6 +72,9 @@ impl TryFrom<Kind> for Command {
                 Self::AdvanceCursor(AdvanceCursor { session: wire.session, to: Millis(wire.to_ms) })
             }
             Kind::Expire(expire) => Self::Expire(expire.into()),
+            Kind::PutGroup(put) => Self::PutGroup(Box::new(put.try_into()?)),
+            Kind::StepGroup(step) => Self::StepGroup(step.try_into()?),
+            Kind::SetGroup(set) => Self::SetGroup(Box::new(set.try_into()?)),
         })
     }
 }
@@ -290,7 +296,7 @@ impl From<wire::Expire> for Expire {
 }
 
 /// No precondition, the usual case, takes no bytes.
-fn precondition_to_wire(precondition: &Precondition) -> Option<wire::Precondition> {
+pub(crate) fn precondition_to_wire(precondition: &Precondition) -> Option<wire::Precondition> {
     let Precondition { absent, versions, present, generation, nothing_in_flight } = precondition;
     (*precondition != Precondition::default()).then(|| wire::Precondition {
         absent: *absent,
@@ -301,7 +307,7 @@ fn precondition_to_wire(precondition: &Precondition) -> Option<wire::Preconditio
     })
 }
 
-fn precondition_from_wire(wire: Option<wire::Precondition>) -> Precondition {
+pub(crate) fn precondition_from_wire(wire: Option<wire::Precondition>) -> Precondition {
     wire.map_or_else(Precondition::default, |wire| Precondition {
         absent: wire.absent,
         versions: wire.versions.into_iter().map(Sequence).collect(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use timer_core::command::{Command, Entry, Envelope, Moment, Patch, Precondition};
 use timer_core::definition::{Callback, DeadOn, Definition, Payload, RetryPolicy};
-use timer_core::ids::TimerKey;
+use timer_core::ids::{Sequence, TimerKey};
 use timer_core::limits::COMMANDS_PER_ENTRY_MAX;
 use timer_core::time::Millis;
 use timer_core::timer::RequestKey;
@@ -77,6 +77,7 @@ impl From<&Envelope> for wire::Envelope {
             asked_since: envelope
                 .asked_since
                 .map(|since| wire::Moment { index: since.index, time_ms: since.time.0 }),
+            group_generation: envelope.group.map(|generation| generation.0),
             command: Some((&envelope.command).into()),
         }
     }
@@ -93,6 +94,7 @@ impl TryFrom<wire::Envelope> for Envelope {
             asked_since: wire
                 .asked_since
                 .map(|since| Moment { index: since.index, time: Millis(since.time_ms) }),
+            group: wire.group_generation.map(Sequence),
             command: required(wire.command, "Envelope", "command")?.try_into()?,
         })
     }
@@ -135,6 +137,12 @@ fn command_len(command: &Command) -> usize {
             hand_over.attempts.iter().map(|attempt| ITEM + ITEM + key_len(&attempt.key)).sum()
         }
         Command::Expire(expire) => expire.timers.iter().map(|(key, _)| ITEM + key_len(key)).sum(),
+        Command::PutGroup(put) => put.name.len() + precondition_len(&put.precondition),
+        Command::StepGroup(step) => step.name.len(),
+        Command::SetGroup(set) => {
+            let answers = set.group.answers.iter().map(|kept| 3 * ITEM + kept.request.id.len());
+            set.group.name.len() + answers.sum::<usize>()
+        }
         Command::OpenSession(_) | Command::AdvanceCursor(_) => 0,
     }
 }

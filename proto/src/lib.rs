@@ -6,6 +6,7 @@
 
 pub mod entry;
 pub mod error;
+pub mod group;
 pub mod record;
 pub mod wire;
 

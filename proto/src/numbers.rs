@@ -1,7 +1,8 @@
 //! The numbers of enums. Each stands in one table, beside the name that store.proto gives it.
 
-use timer_core::command::PutMode;
+use timer_core::command::{GroupStep, PutMode};
 use timer_core::definition::{BodyMode, Method};
+use timer_core::group::Phase;
 use timer_core::timer::{Effect, ErrorKind, State};
 
 use crate::error::DecodeError;
@@ -45,6 +46,8 @@ numbered!(State: Scheduled, Retrying, Delivered, Dead, Skipped, Cancelled);
 numbered!(
     Effect: Created, Replaced, Unchanged, Patched, Cancelled, AlreadyCancelled, Purged, Fired, Redriven
 );
+numbered!(Phase: Open, Closed, Gone);
+numbered!(GroupStep: Settle, Close, Reopen, Remove);
 numbered!(
     ErrorKind: HttpStatus, ReceiverRefused, TimedOut, Connect, Dns, Tls, Transport, BlockedAddress,
     InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback

@@ -1,5 +1,6 @@
 //! A shard's state, and the sessions and open attempts that commands share with it.
 
+use timer_core::group::GroupCounts;
 use timer_core::ids::{NodeId, Sequence, TimerKey};
 use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
 use timer_core::time::Millis;
@@ -9,13 +10,13 @@ use crate::wire::store as wire;
 
 impl From<&ShardState> for wire::ShardState {
     fn from(state: &ShardState) -> Self {
-        let [scheduled, retrying, delivered, dead, skipped, cancelled] = state.counts;
         Self {
             last_time_ms: state.last_time.0,
             cursor_ms: state.cursor.0,
             session: state.session.as_ref().map(Into::into),
-            counts: Some(wire::Counts { scheduled, retrying, delivered, dead, skipped, cancelled }),
+            counts: Some(GroupCounts(state.counts).into()),
             newest_erased: state.newest_erased.map(|change| change.0),
+            groups: state.groups,
         }
     }
 }
@@ -24,14 +25,14 @@ impl TryFrom<wire::ShardState> for ShardState {
     type Error = DecodeError;
 
     fn try_from(wire: wire::ShardState) -> Result<Self, DecodeError> {
-        let counts = required(wire.counts, "ShardState", "counts")?;
-        let wire::Counts { scheduled, retrying, delivered, dead, skipped, cancelled } = counts;
+        let GroupCounts(counts) = required(wire.counts, "ShardState", "counts")?.into();
         Ok(Self {
             last_time: Millis(wire.last_time_ms),
             cursor: Millis(wire.cursor_ms),
             session: wire.session.map(Session::try_from).transpose()?,
-            counts: [scheduled, retrying, delivered, dead, skipped, cancelled],
+            counts,
             newest_erased: wire.newest_erased.map(Sequence),
+            groups: wire.groups,
         })
     }
 }

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use proto::{Numbered, entry, record};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver, Moment,
-    OpenSession, Outcome, Patch, Precondition, Put, PutMode, Redrive,
+    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
+    Moment, OpenSession, Outcome, Patch, Precondition, Put, PutGroup, PutMode, Redrive, SetGroup, StepGroup,
 };
 use timer_core::definition::{
     BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
 };
+use timer_core::group::{Group, GroupCounts, GroupSettings, KeptGroupAnswer, Phase};
 use timer_core::ids::{NodeId, Sequence, TimerKey};
 use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
 use timer_core::time::{Millis, Span};
@@ -194,6 +195,56 @@ fn commands() -> Vec<(&'static str, Command)> {
     ]
 }
 
+fn group_commands() -> Vec<(&'static str, Command)> {
+    vec![
+        (
+            "put_group",
+            Command::PutGroup(Box::new(PutGroup {
+                name: "group".into(),
+                settings: group().settings,
+                keeps_shards: true,
+                precondition: precondition(),
+            })),
+        ),
+        (
+            "step_group",
+            Command::StepGroup(StepGroup {
+                name: "group".into(),
+                version: Sequence(66),
+                step: GroupStep::Remove,
+            }),
+        ),
+        ("set_group", Command::SetGroup(Box::new(SetGroup { group: group() }))),
+    ]
+}
+
+fn group() -> Group {
+    let answer = KeptGroupAnswer {
+        request: RequestKey { id: "request".into(), body: fingerprint(0x50) },
+        at: Millis(131),
+        effect: Effect::Created,
+        version: Sequence(132),
+    };
+    Group {
+        name: "group".into(),
+        generation: Sequence(133),
+        version: Sequence(134),
+        phase: Phase::Closed,
+        settings: GroupSettings {
+            shards: 135,
+            retention: Span(136),
+            dead_retention: Span(137),
+            retain_payload: true,
+            horizon_max: Span(138),
+            pending_max: Some(139),
+        },
+        created_at: Millis(140),
+        updated_at: Millis(141),
+        settled: true,
+        answers: vec![answer],
+    }
+}
+
 fn envelope(command: Command) -> Envelope {
     Envelope {
         principal: "token".into(),
@@ -252,6 +303,7 @@ fn shard_state(predecessor: Predecessor) -> ShardState {
         session: Some(Session { number: 114, node, opened_at, predecessor, lost, handed_over }),
         counts: [121, 122, 123, 124, 125, 126],
         newest_erased: None,
+        groups: 0,
     }
 }
 
@@ -261,6 +313,9 @@ fn commands_keep_their_bytes() {
     let mut lines: Vec<_> =
         commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))).collect();
     lines.push(bytes("put_asked_again", &asked_again(commands().swap_remove(0).1)));
+    lines.extend(group_commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))));
+    let of_group = Envelope { group: Some(Sequence(67)), ..envelope(commands().swap_remove(3).1) };
+    lines.push(bytes("fire_of_a_group", &of_group));
     check("commands.hex", &lines);
 }
 
@@ -275,6 +330,7 @@ fn an_entry_keeps_its_bytes() {
 fn records_keep_their_bytes() {
     let state = |predecessor| hex(&record::encode_shard_state(&shard_state(predecessor)));
     let erased = ShardState { newest_erased: Some(Sequence(128)), ..shard_state(Predecessor::None) };
+    let grouped = ShardState { groups: 129, ..erased.clone() };
     check(
         "records.hex",
         &[
@@ -282,6 +338,9 @@ fn records_keep_their_bytes() {
             ("shard_state".into(), state(Predecessor::HandedOver(vec![open_attempt(127)]))),
             ("shard_state_after_loss".into(), state(Predecessor::Lost)),
             ("shard_state_after_purge".into(), hex(&record::encode_shard_state(&erased))),
+            ("shard_state_with_groups".into(), hex(&record::encode_shard_state(&grouped))),
+            ("group".into(), hex(&proto::group::encode(&group()))),
+            ("group_counts".into(), hex(&proto::group::encode_counts(&GroupCounts([1, 2, 3, 4, 5, 6])))),
         ],
     );
 }
@@ -299,6 +358,8 @@ fn variants_keep_their_numbers() {
         numbers::<State>("State"),
         numbers::<Effect>("Effect"),
         numbers::<ErrorKind>("ErrorKind"),
+        numbers::<Phase>("Phase"),
+        numbers::<GroupStep>("GroupStep"),
     ];
     check("numbers.txt", &lists.concat());
 }

@@ -38,6 +38,11 @@ proptest! {
     }
 
     #[test]
+    fn groups_come_back_as_they_were(given in support::group()) {
+        prop_assert_eq!(proto::group::decode(&proto::group::encode(&given)), Ok(given));
+    }
+
+    #[test]
     fn other_bytes_are_refused_or_read_without_a_panic(given in prop::collection::vec(any::<u8>(), 0..200)) {
         let again = entry::decode(&given).map(|read| entry::encode(&read));
         if let Ok(again) = again {

@@ -4,4 +4,4 @@
 
 mod shard;
 
-pub use shard::shard_of;
+pub use shard::{shard_of, shards_of};

@@ -23,6 +23,22 @@ pub fn shard_of(group: &str, id: &str, group_shards: u16, cluster_shards: u16) -
     }
 }
 
+/// The shards that hold the timers of `group`, each once.
+///
+/// # Panics
+/// As [`shard_of`].
+pub fn shards_of(group: &str, group_shards: u16, cluster_shards: u16) -> impl Iterator<Item = u16> {
+    assert!(group_shards > 0, "a group has at least one shard");
+    assert!(cluster_shards > 0, "a cluster has at least one shard");
+    let first = h(group);
+    (0..group_shards.min(cluster_shards)).map(move |place| {
+        match u16::try_from((first + u64::from(place)) % u64::from(cluster_shards)) {
+            Ok(shard) => shard,
+            Err(_) => unreachable!("a remainder is below its divisor"),
+        }
+    })
+}
+
 fn h(text: &str) -> u64 {
     let hash = Sha256::digest(text.as_bytes());
     let [a, b, c, d, ..] = hash.0;
@@ -92,6 +108,26 @@ mod tests {
         #[test]
         fn a_group_of_one_shard_has_all_its_timers_together(a in "\\PC{1,40}", b in "\\PC{1,40}") {
             prop_assert_eq!(shard_of("g", &a, 1, 64), shard_of("g", &b, 1, 64));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_shards_of_a_group_are_those_of_its_timers(
+            group in "[a-z]{1,9}",
+            ids in prop::collection::vec("[a-z0-9]{1,9}", 50),
+            group_shards in 1..12_u16,
+            cluster_shards in 1..12_u16,
+        ) {
+            let shards: Vec<u16> = shards_of(&group, group_shards, cluster_shards).collect();
+            let mut each_once = shards.clone();
+            each_once.sort_unstable();
+            each_once.dedup();
+            prop_assert_eq!(each_once.len(), shards.len());
+            prop_assert_eq!(shards.len(), usize::from(group_shards.min(cluster_shards)));
+            for id in ids {
+                prop_assert!(shards.contains(&shard_of(&group, &id, group_shards, cluster_shards)));
+            }
         }
     }
 }

@@ -44,6 +44,28 @@ pub async fn perform(
     }
 }
 
+/// Sends any change or read to `node`; gives its status and JSON, or none if no answer came.
+pub async fn ask(
+    node: &str,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: Option<&Value>,
+) -> Option<(u16, Value)> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", format!("{node}.sim:{PORT}"))
+        .header("idempotency-key", key);
+    if body.is_some() {
+        request = request.header("content-type", "application/json");
+    }
+    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let request = request.body(Full::new(bytes)).unwrap_or_default();
+    let (status, _, answer) = tokio::time::timeout(PATIENCE, send(node, request)).await.ok()?.ok()?;
+    Some((status, answer))
+}
+
 async fn send(node: &str, request: Request<Full<Bytes>>) -> Result<(u16, bool, Value), Missing> {
     let lost = |e: hyper::Error| Missing::Lost(e.to_string());
     let not_sent = |e: std::io::Error| Missing::NotSent(e.kind().to_string());

@@ -4,6 +4,7 @@
 //! - [`plan`]: what a seed chooses
 //! - [`run`]: one run, from the forming of the cluster to the verdict
 //! - [`cluster`]: the world, one step at a time; [`node`], [`receiver`], [`workload`] and [`client`] are its hosts
+//! - [`groups`]: a client that makes and deletes groups
 //! - [`nemesis`], [`links`]: faults
 //! - [`recorder`], [`trace`]: what happened, for the checkers and for comparing runs
 //! - [`libc`], [`clock`]: time and randomness
@@ -15,6 +16,7 @@ compile_error!("build this in sim/, whose .cargo/config.toml sets `--cfg tokio_u
 pub mod client;
 pub mod clock;
 pub mod cluster;
+pub mod groups;
 pub mod libc;
 pub mod links;
 pub mod many;

@@ -1,7 +1,7 @@
 //! One run: forms the cluster, lets it work in calm, breaks it, heals it, waits until everything that was due must
 //! have fired, reads every timer once more, compares the replicas, and has the checkers judge.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::EPOCH_MS;
 use crate::cluster::Cluster;
+use crate::groups::Tender;
 use crate::nemesis::Nemesis;
 use crate::plan::{FaultKind, Plan};
 use crate::recorder::Recorder;
@@ -146,6 +147,8 @@ pub fn run(options: &Options) -> anyhow::Result<Ended> {
 /// What is shared between the driver and the clients.
 #[derive(Clone, Default)]
 struct Signals {
+    /// What the tender of groups found wrong.
+    failures: Rc<RefCell<Vec<String>>>,
     begin: Rc<Cell<bool>>,
     over: Rc<Cell<bool>>,
     read: Rc<Cell<bool>>,
@@ -167,6 +170,7 @@ fn live(
     let lived = phases(&mut cluster, &signals);
     *virtual_time = cluster.sim.elapsed();
     lived?;
+    cluster.failures.extend(signals.failures.take());
     Ok(std::mem::take(&mut cluster.failures))
 }
 
@@ -253,6 +257,8 @@ fn add_clients(cluster: &mut Cluster<'_>, signals: &Signals) {
             .map(|reader| (reader, client(cluster, FINAL_READER + reader, signals)))
             .collect();
         let signals = signals.clone();
+        let tender = (number == 1)
+            .then(|| Tender::new(cluster.plan.clone(), signals.over.clone(), signals.failures.clone()));
         cluster.sim.client(name.as_str(), async move {
             wait(&signals.begin).await;
             let mut tasks = tokio::task::JoinSet::new();
@@ -261,6 +267,9 @@ fn add_clients(cluster: &mut Cluster<'_>, signals: &Signals) {
             }
             for (shard, canary) in canaries {
                 tasks.spawn_local(canary.canary(shard));
+            }
+            if let Some(tender) = tender {
+                tasks.spawn_local(tender.work());
             }
             while tasks.join_next().await.is_some() {}
             wait(&signals.read).await;

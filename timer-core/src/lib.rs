@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod command;
 pub mod definition;
+pub mod group;
 pub mod ids;
 pub mod limits;
 pub mod list;

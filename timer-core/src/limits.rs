@@ -59,10 +59,18 @@ pub const REQUEST_ID_BYTES_MAX: usize = 255;
 /// Bytes of the text of a kept error.
 pub const ERROR_BYTES_MAX: usize = 1024;
 
-/// How long a delivered, skipped or cancelled timer is kept; the API promises at least an hour for the last.
+/// How long a delivered, skipped or cancelled timer is kept unless its group says otherwise.
 pub const RETENTION: Span = Span::from_secs(24 * 3600);
-/// How long a dead timer is kept, with its payload.
+/// How long a dead timer is kept unless its group says otherwise.
 pub const DEAD_RETENTION: Span = Span::from_secs(30 * 24 * 3600);
+/// The least that a group may ask for: a repeated DELETE has the same answer for at least an hour.
+pub const RETENTION_MIN: Span = Span::from_secs(3600);
+/// The most that a group may ask for.
+pub const RETENTION_MAX: Span = Span::from_secs(365 * 24 * 3600);
+/// Names of groups that a cluster has ever had, deleted ones included: what is left of them is never erased.
+pub const GROUPS_MAX: u64 = 100_000;
+/// The largest bound on a group's pending timers.
+pub const GROUP_PENDING_MAX: u64 = 1_000_000_000;
 
 /// By how much the clock of a leader may be ahead of true time.
 pub const CLOCK_OFFSET_MAX: Span = Span(250);

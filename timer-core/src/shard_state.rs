@@ -17,6 +17,8 @@ pub struct ShardState {
     pub session: Option<Session>,
     /// Timers by state, in the order of [`State::ALL`].
     pub counts: [u64; State::ALL.len()],
+    /// Groups that have a record here, those that are gone included.
+    pub groups: u64,
     /// The newest change of all that were erased together with their timers, purges included: what it answered is
     /// not known any more.
     pub newest_erased: Option<Sequence>,

@@ -1,9 +1,11 @@
 //! The seam between the rules and a store: what apply reads, and what it wants written.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::command::{self, Context, Entry, Notice, Reply};
+use crate::group::{DEFAULT_GROUP, Group, GroupCounts, GroupTerms};
 use crate::ids::{Sequence, TimerKey};
 use crate::shard_state::ShardState;
 use crate::time::Millis;
@@ -19,6 +21,18 @@ pub trait Tables {
     /// # Errors
     /// When the store can't be read.
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Self::Error>;
+
+    /// The record of the group `name`, also of one that is gone.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn group(&self, name: &str) -> Result<Option<Group>, Self::Error>;
+
+    /// How many timers the group `name` has here.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn group_counts(&self, name: &str) -> Result<GroupCounts, Self::Error>;
 
     /// The lowest position of the wheel from `from` to before `until` that a timer waits at for which `counts`
     /// holds.
@@ -41,14 +55,23 @@ pub struct Overlay<'a, T: Tables> {
     /// The shard's state, changed in place.
     pub state: ShardState,
     /// Each timer that was read or written: as the store has it, and as it is now.
-    timers: BTreeMap<TimerKey, Cell>,
+    timers: BTreeMap<TimerKey, Cell<Timer>>,
+    groups: BTreeMap<String, GroupCell>,
 }
 
-/// One timer in an overlay.
+/// One record in an overlay.
 #[derive(Debug)]
-struct Cell {
-    before: Option<Timer>,
-    now: Option<Timer>,
+struct Cell<T> {
+    before: Option<T>,
+    now: Option<T>,
+}
+
+/// One group in an overlay.
+#[derive(Debug)]
+struct GroupCell {
+    record: Cell<Group>,
+    counts_before: GroupCounts,
+    counts: GroupCounts,
 }
 
 /// What a batch changed.
@@ -58,6 +81,10 @@ pub struct Changes {
     pub state: ShardState,
     /// Each timer that changed, before and after; `None` where there is none.
     pub timers: Vec<TimerChange>,
+    /// Each group whose record changed, as it is to be.
+    pub groups: Vec<Group>,
+    /// Each group whose timers are others than before, and how many it has now.
+    pub group_counts: Vec<(String, GroupCounts)>,
     /// For the leader's dispatcher.
     pub notices: Vec<Notice>,
 }
@@ -108,7 +135,57 @@ impl<'a, T: Tables> Overlay<'a, T> {
     /// An overlay that has changed nothing yet, on `tables` and the shard's state that belongs to them.
     #[must_use]
     pub const fn new(tables: &'a T, state: ShardState) -> Self {
-        Self { tables, state, timers: BTreeMap::new() }
+        Self { tables, state, timers: BTreeMap::new(), groups: BTreeMap::new() }
+    }
+
+    /// The record of the group `name` as it is now, also of one that is gone.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn group(&mut self, name: &str) -> Result<Option<&Group>, T::Error> {
+        Ok(self.group_cell(name)?.record.now.as_ref())
+    }
+
+    /// What holds for timers of the group `name` now; none if there is no such group here.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn group_terms(&mut self, name: &str) -> Result<Option<GroupTerms>, T::Error> {
+        let record = self.group(name)?.map(Group::terms);
+        Ok(record.unwrap_or_else(|| (name == DEFAULT_GROUP).then(GroupTerms::default)))
+    }
+
+    /// How many timers the group `name` has now.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn group_counts(&mut self, name: &str) -> Result<GroupCounts, T::Error> {
+        Ok(self.group_cell(name)?.counts)
+    }
+
+    /// Stores `group`, which must have been read with [`group`](Self::group) before.
+    ///
+    /// Panics if the record breaks an invariant: a replica must not store such a one.
+    pub fn put_group(&mut self, group: Group) {
+        group.check();
+        let cell = self.groups.get_mut(&group.name);
+        assert!(cell.is_some(), "{}: written without being read", group.name);
+        let Some(cell) = cell else { return };
+        if cell.record.now.is_none() {
+            self.state.groups += 1;
+        }
+        cell.record.now = Some(group);
+    }
+
+    fn group_cell(&mut self, name: &str) -> Result<&mut GroupCell, T::Error> {
+        if !self.groups.contains_key(name) {
+            let before = self.tables.group(name)?;
+            let counts = self.tables.group_counts(name)?;
+            let record = Cell { now: before.clone(), before };
+            self.groups.insert(name.into(), GroupCell { record, counts_before: counts, counts });
+        }
+        let cell = self.groups.get_mut(name);
+        Ok(cell.unwrap_or_else(|| unreachable!("{name}: it has just been read")))
     }
 
     /// The timer of `key` as it is now.
@@ -117,6 +194,8 @@ impl<'a, T: Tables> Overlay<'a, T> {
     /// When the store can't be read.
     pub fn timer(&mut self, key: &TimerKey) -> Result<Option<&Timer>, T::Error> {
         if !self.timers.contains_key(key) {
+            // Whatever happens to the timer, its group's counts may change.
+            self.group_cell(&key.group)?;
             let before = self.tables.timer(key)?;
             let now = before.clone();
             self.timers.insert(key.clone(), Cell { before, now });
@@ -156,13 +235,18 @@ impl<'a, T: Tables> Overlay<'a, T> {
         let cell = self.timers.get_mut(key);
         assert!(cell.is_some(), "{key}: written without being read");
         let Some(cell) = cell else { return };
-        if let Some(timer) = &cell.now {
-            let count = &mut self.state.counts[timer.state as usize];
-            assert!(*count > 0, "{key}: more timers leave a state than are in it");
-            *count -= 1;
-        }
-        if let Some(timer) = &now {
-            self.state.counts[timer.state as usize] += 1;
+        let group = self.groups.get_mut(&key.group);
+        assert!(group.is_some(), "{key}: its group was not read");
+        let Some(group) = group else { return };
+        for counts in [&mut self.state.counts, &mut group.counts.0] {
+            if let Some(timer) = &cell.now {
+                let count = &mut counts[timer.state as usize];
+                assert!(*count > 0, "{key}: more timers leave a state than are in it");
+                *count -= 1;
+            }
+            if let Some(timer) = &now {
+                counts[timer.state as usize] += 1;
+            }
         }
         cell.now = now;
     }
@@ -177,7 +261,16 @@ impl<'a, T: Tables> Overlay<'a, T> {
             .map(|(key, cell)| TimerChange { key, before: cell.before, after: cell.now })
             .collect();
         let notices = timers.iter().flat_map(notices).collect();
-        Changes { state: self.state, timers, notices }
+        let (mut groups, mut group_counts) = (Vec::new(), Vec::new());
+        for (name, cell) in self.groups {
+            if cell.record.before != cell.record.now {
+                groups.extend(cell.record.now);
+            }
+            if cell.counts_before != cell.counts {
+                group_counts.push((name, cell.counts));
+            }
+        }
+        Changes { state: self.state, timers, groups, group_counts, notices }
     }
 }
 
@@ -217,6 +310,7 @@ pub fn apply<T: Tables>(
                 sequence: Sequence::new(index, ordinal),
                 request: envelope.request.as_ref(),
                 traceparent: envelope.traceparent.as_ref(),
+                group: envelope.group,
                 asked_since: envelope.asked_since,
             };
             command::dispatch(overlay, &context, &envelope.command)

@@ -5,9 +5,10 @@ use std::convert::Infallible;
 
 use crate::command::{
     AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Patch,
-    Precondition, Put, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
+    Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
 };
 use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
+use crate::group::{Group, GroupCounts, GroupSettings, Phase};
 use crate::ids::{NodeId, Sequence, TimerKey};
 use crate::shard_state::ShardState;
 use crate::tables::{Overlay, Tables, apply, lowest_position};
@@ -18,13 +19,25 @@ use crate::timer::{ErrorKind, Fingerprint, LastError, RequestKey, Timer};
 pub(crate) const START: u64 = 1_000_000;
 
 #[derive(Default)]
-pub(crate) struct Store(BTreeMap<TimerKey, Timer>);
+pub(crate) struct Store {
+    timers: BTreeMap<TimerKey, Timer>,
+    groups: BTreeMap<String, Group>,
+    counts: BTreeMap<String, GroupCounts>,
+}
 
 impl Tables for Store {
     type Error = Infallible;
 
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Infallible> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.timers.get(key).cloned())
+    }
+
+    fn group(&self, name: &str) -> Result<Option<Group>, Infallible> {
+        Ok(self.groups.get(name).cloned())
+    }
+
+    fn group_counts(&self, name: &str) -> Result<GroupCounts, Infallible> {
+        Ok(self.counts.get(name).copied().unwrap_or_default())
     }
 
     fn first_position(
@@ -33,7 +46,7 @@ impl Tables for Store {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Infallible> {
-        let timers = self.0.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
+        let timers = self.timers.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
         Ok(lowest_position(timers, from, until))
     }
 }
@@ -74,19 +87,25 @@ impl Shard {
         self.notices = changes.notices;
         for change in changes.timers {
             match change.after {
-                Some(timer) => self.store.0.insert(change.key, timer),
-                None => self.store.0.remove(&change.key),
+                Some(timer) => self.store.timers.insert(change.key, timer),
+                None => self.store.timers.remove(&change.key),
             };
         }
+        self.store.groups.extend(changes.groups.into_iter().map(|group| (group.name.clone(), group)));
+        self.store.counts.extend(changes.group_counts);
         replies
     }
 
     pub(crate) fn timer(&self, id: &str) -> &Timer {
-        &self.store.0[&key(id)]
+        &self.store.timers[&key(id)]
+    }
+
+    pub(crate) fn store_timer(&self, group: &str, id: &str) -> &Timer {
+        &self.store.timers[&TimerKey::new(group, id)]
     }
 
     pub(crate) fn has(&self, id: &str) -> bool {
-        self.store.0.contains_key(&key(id))
+        self.store.timers.contains_key(&key(id))
     }
 
     /// The outcome of the next attempt of timer `id`, begun at `at` and answered at once.
@@ -161,6 +180,25 @@ pub(crate) fn redrive(id: &str) -> Redrive {
     Redrive { key: key(id), precondition: Precondition::default() }
 }
 
+pub(crate) fn put_group(name: &str, settings: GroupSettings) -> PutGroup {
+    PutGroup { name: name.into(), settings, keeps_shards: false, precondition: Precondition::default() }
+}
+
+/// A copy of a group whose generation and version are `version`.
+pub(crate) fn group_in(name: &str, version: u64) -> Group {
+    Group {
+        name: name.into(),
+        generation: Sequence(version),
+        version: Sequence(version),
+        phase: Phase::Open,
+        settings: GroupSettings { shards: 1, ..GroupSettings::default() },
+        created_at: Millis(START),
+        updated_at: Millis(START),
+        settled: true,
+        answers: Vec::new(),
+    }
+}
+
 pub(crate) fn fence(session: u64, attempt: Option<(Sequence, u64)>) -> Fence {
     Fence { session, attempt: attempt.map(|(generation, until)| (generation, Millis(until))) }
 }
@@ -196,22 +234,14 @@ pub(crate) fn failure(at: u64, retry_after: Option<u64>, permanent: bool) -> Att
 
 /// What was done, of a reply that must say so.
 pub(crate) fn done(reply: Reply) -> Done {
-    match reply {
-        Reply::Done(done) => *done,
-        other @ (Reply::Refused(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack) => {
-            panic!("not done: {other:?}")
-        }
-    }
+    let Reply::Done(done) = reply else { panic!("not done: {reply:?}") };
+    *done
 }
 
 /// Why not, of a reply that must say so.
 pub(crate) fn refused(reply: Reply) -> Refusal {
-    match reply {
-        Reply::Refused(refusal) => refusal,
-        other @ (Reply::Done(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack) => {
-            panic!("not refused: {other:?}")
-        }
-    }
+    let Reply::Refused(refusal) = reply else { panic!("not refused: {reply:?}") };
+    refusal
 }
 
 macro_rules! command_from {
@@ -229,5 +259,8 @@ macro_rules! command_from {
     };
 }
 
-use crate::command::{AdvanceCursor, Expire, HandOver};
-command_from!(Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire; Put, Patch, Outcome);
+use crate::command::{AdvanceCursor, Expire, HandOver, SetGroup, StepGroup};
+command_from!(
+    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup;
+    Put, Patch, Outcome, PutGroup, SetGroup
+);

@@ -4,8 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::definition::{Definition, Payload};
+use crate::group::GroupSettings;
 use crate::ids::{Sequence, TimerKey};
-use crate::limits::{DEAD_RETENTION, KEPT_ANSWERS_MAX, RETENTION};
+use crate::limits::KEPT_ANSWERS_MAX;
 use crate::mutant::Mutant;
 use crate::time::Millis;
 
@@ -258,18 +259,20 @@ impl Timer {
         self.executed_at = None;
     }
 
-    /// Ends it in `state`, to be erased after a while; only a dead one keeps its payload, for a redrive.
-    pub(crate) fn end(&mut self, state: State, now: Millis) {
+    /// Ends it in `state`, to be erased when its group says. A dead one keeps its payload in any case, for a redrive.
+    pub(crate) fn end(&mut self, state: State, now: Millis, group: &GroupSettings) {
         assert!(!state.is_pending(), "an end is not pending");
         self.state = state;
         self.next_attempt_at = None;
         self.position = None;
         self.manual = false;
         if state == State::Dead {
-            self.purge_at = Some(now + DEAD_RETENTION);
+            self.purge_at = Some(now + group.dead_retention);
         } else {
-            self.purge_at = Some(now + RETENTION);
-            self.definition.payload = Payload::None;
+            self.purge_at = Some(now + group.retention);
+            if !group.retain_payload {
+                self.definition.payload = Payload::None;
+            }
         }
     }
 

@@ -40,7 +40,7 @@ struct Machine {
 }
 
 fn key(id: u8) -> TimerKey {
-    TimerKey::new("group", format!("timer-{id}"))
+    TimerKey::new("default", format!("timer-{id}"))
 }
 
 fn payload(value: u8) -> Payload {

@@ -1,6 +1,7 @@
 //! The command line's grammar. Deliberately absent: what the commands do ([`crate::commands`]).
 
 mod definition;
+mod group;
 mod listen;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 pub use definition::DefinitionArgs;
+pub use group::{GroupArgs, GroupCommand, GroupConditionArgs, GroupSettingArgs};
 pub use listen::ListenArgs;
 
 use crate::duration;
@@ -119,6 +121,9 @@ pub enum Command {
     /// and what no leader could do is tried again until --timeout.
     #[command(verbatim_doc_comment)]
     Batch(BatchArgs),
+    /// Make, show, change and delete groups
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Look at the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),

@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod fire;
 mod get;
+mod group;
 mod list;
 pub mod listen;
 mod redrive;
@@ -30,6 +31,7 @@ pub async fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
         Command::Fire(args) => fire::run(&global, args, output).await,
         Command::Redrive(args) => redrive::run(&global, args, output).await,
         Command::Batch(args) => batch::run(&global, args, output).await,
+        Command::Group(command) => group::run(&global, command, output).await,
         Command::Cluster(ClusterCommand::Status) => cluster::status(&global, output).await,
         Command::Config(ConfigCommand::Check) => config::check(&global, output).await,
         Command::Listen(args) => listen::run(args, output).await,

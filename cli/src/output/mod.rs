@@ -5,6 +5,7 @@ mod batch;
 mod checks;
 mod cluster;
 mod failure;
+mod group;
 mod list;
 mod listen;
 mod relative;
@@ -13,7 +14,7 @@ mod timer;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use durable_timer::{Answer, BatchResults, ClusterView, Timer, TimerPage};
+use durable_timer::{Answer, BatchResults, ClusterView, Group, GroupPage, Timer, TimerPage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -92,6 +93,24 @@ impl Output {
         }
         match self.format {
             Format::Human => self.write(batch::totals_text(totals).as_bytes()),
+            Format::Json => Ok(()),
+        }
+    }
+
+    /// A group, and what was done with it.
+    pub fn group(&mut self, done: &str, answer: &Answer<Group>) -> Result<(), Failure> {
+        self.either(&group::text(done, &answer.value, answer.replayed), &answer.body)
+    }
+
+    /// A page of groups; scripts get the server's page, one a line.
+    pub fn groups(&mut self, answer: &Answer<GroupPage>, is_first: bool) -> Result<(), Failure> {
+        self.either(&group::list(&answer.value.groups, is_first), &answer.body)
+    }
+
+    /// A group is gone. The server says no more than that, and scripts have the exit code.
+    pub fn group_deleted(&mut self, name: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => self.write(format!("deleted group {name}\n").as_bytes()),
             Format::Json => Ok(()),
         }
     }

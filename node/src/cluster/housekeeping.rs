@@ -21,6 +21,8 @@ use crate::shard::host::ShardHost;
 
 /// How often the flush, retention and gauges are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// How often the meta shard's leader looks for groups whose change nobody has finished.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often each shard looks for timers past their retention.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a leader whose clock is behind calls late, at the start and after a try to pass the lead on: while it tries,
@@ -53,7 +55,8 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
     // Not awaited: on a disk that hangs it hangs, and that is what this loop has to notice.
     let mut flushing = tokio::spawn(std::future::ready(()));
     let mut handing_over = tokio::spawn(std::future::ready(()));
-    let mut handed_over = Instant::now();
+    let mut settling = tokio::spawn(std::future::ready(()));
+    let (mut handed_over, mut settled) = (Instant::now(), Instant::now());
     loop {
         tokio::select! {
             () = node.stop.cancelled() => return,
@@ -86,6 +89,11 @@ pub async fn run(node: Arc<Node>, running: Arc<Running>) {
             for host in &running.hosts {
                 expire(&node, host).await;
             }
+        }
+        if settled.elapsed() >= SETTLE_INTERVAL && settling.is_finished() {
+            settled = Instant::now();
+            let running = running.clone();
+            settling = tokio::spawn(async move { running.settle_groups().await });
         }
         gauges(&node, &running);
     }

@@ -7,15 +7,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use raft_store::Stores;
 use raft_store::type_config::LeaderId;
-use timer_core::ids::ShardId;
+use timer_core::ids::{Sequence, ShardId};
 
 use super::node::{Node, Running};
-use super::router::failure_out;
+use super::search::failure_out;
 use crate::peer::codec;
 use crate::peer::frame::{
-    Failure, Hello, ListReply, ListRequest, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest,
-    ReadReply, ReadRequest, Refusal, SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply,
-    VoteRequest, failure, list_reply, read_reply, submit_reply,
+    Failure, GroupsReply, GroupsRequest, Hello, ListReply, ListRequest, LogEnd, Member, OutcomesRequest,
+    ProbeReply, ProbeRequest, ReadReply, ReadRequest, Refusal, SnapshotBegin, SubmitReply, SubmitRequest,
+    TransferRequest, VoteReply, VoteRequest, failure, groups_reply, list_reply, read_reply, submit_reply,
 };
 use crate::peer::server::{Inbound, SnapshotSink};
 use crate::peer::snapshot_receiver;
@@ -135,6 +135,17 @@ impl Inbound for Node {
         .boxed()
     }
 
+    fn groups(&self, shard: u16, request: GroupsRequest) -> BoxFuture<'_, GroupsReply> {
+        async move {
+            let result = match self.groups_here(shard, &request).await {
+                Ok(groups) => groups_reply::Result::Groups(groups),
+                Err(failure) => groups_reply::Result::Failure(failure),
+            };
+            GroupsReply { result: Some(result) }
+        }
+        .boxed()
+    }
+
     fn outcomes(&self, shard: u16, request: OutcomesRequest) -> BoxFuture<'_, bool> {
         async move {
             let Ok(host) = self.host(shard) else { return false };
@@ -186,9 +197,10 @@ impl Node {
         request: ReadRequest,
     ) -> Result<crate::peer::frame::Found, Failure> {
         let host = self.host(shard).map_err(not_leader)?;
+        let group = Sequence(request.group_generation);
         let key = timer_core::ids::TimerKey::new(request.group, request.timer_id);
         let wait = Duration::from_millis(request.deadline_ms);
-        match tokio::time::timeout(wait, host.get(&key)).await {
+        match tokio::time::timeout(wait, host.get(&key, group)).await {
             Ok(Ok(view)) => Ok(reply_codec::found_out(view.as_ref())),
             Ok(Err(e)) => Err(failure_out(&e)),
             Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
@@ -205,9 +217,28 @@ impl Node {
         let host = self.host(shard).map_err(not_leader)?;
         let wait = Duration::from_millis(request.deadline_ms);
         let (limit, bytes_max) = (request.limit as usize, request.bytes_max as usize);
+        let group = Sequence(request.group_generation);
         let query = list_codec::query_in(request).map_err(|e| internal(&e.to_string()))?;
-        match tokio::time::timeout(wait, host.list(&query, limit, bytes_max)).await {
+        match tokio::time::timeout(wait, host.list(&query, group, limit, bytes_max)).await {
             Ok(Ok(listed)) => Ok(list_codec::listed_out(&listed)),
+            Ok(Err(e)) => Err(failure_out(&e)),
+            Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
+        }
+    }
+}
+
+impl Node {
+    async fn groups_here(
+        &self,
+        shard: u16,
+        request: &GroupsRequest,
+    ) -> Result<crate::peer::frame::Groups, Failure> {
+        let host = self.host(shard).map_err(not_leader)?;
+        let wait = Duration::from_millis(request.deadline_ms);
+        match tokio::time::timeout(wait, host.groups(&request.from, request.limit as usize)).await {
+            Ok(Ok(groups)) => {
+                Ok(crate::peer::frame::Groups { groups: groups.iter().map(proto::group::encode).collect() })
+            }
             Ok(Err(e)) => Err(failure_out(&e)),
             Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
         }

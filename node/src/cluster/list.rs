@@ -6,13 +6,13 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use timer_core::list::{ListQuery, Place};
 use timer_core::timer::Timer;
 use tokio::time::Instant;
 
+use super::groups::KnownGroup;
 use super::node::Running;
 use crate::backend::{BackendError, Listed, TimerView};
 use crate::shard::host::ShardHost;
@@ -25,6 +25,7 @@ const SHARD_BYTES_MIN: usize = 512 << 10;
 /// One shard's part of a list, as far as it was read.
 struct Part<'a> {
     host: &'a Arc<ShardHost>,
+    known: KnownGroup,
     /// What it has for whom comes behind those that were taken.
     query: ListQuery,
     timers: VecDeque<TimerView>,
@@ -40,7 +41,7 @@ impl Part<'_> {
         deadline: Instant,
     ) -> Result<(), BackendError> {
         while self.timers.is_empty() && self.more {
-            let listed = running.list_shard(self.host, &self.query, bounds, deadline).await?;
+            let listed = running.list_shard(self.host, &self.query, self.known, bounds, deadline).await?;
             if let Some(last) = listed.timers.last() {
                 self.query.after = Some(Place::of(&last.timer));
             }
@@ -61,14 +62,30 @@ impl Running {
         query: &ListQuery,
         limit: usize,
         bytes_max: usize,
-        wait: Duration,
+        deadline: Instant,
     ) -> Result<Listed, BackendError> {
-        let deadline = Instant::now() + wait;
-        let shards = self.hosts.len().max(1);
+        let known = self.known_group(&query.group, deadline).await?;
+        let page = self.list_of(query, known, (limit, bytes_max), deadline).await;
+        if page.as_ref().err() != Some(&BackendError::GroupNotFound) {
+            return page;
+        }
+        let known = self.changed_group(&query.group, known, deadline).await?;
+        self.list_of(query, known, (limit, bytes_max), deadline).await
+    }
+
+    async fn list_of(
+        &self,
+        query: &ListQuery,
+        known: KnownGroup,
+        (limit, bytes_max): (usize, usize),
+        deadline: Instant,
+    ) -> Result<Listed, BackendError> {
+        let hosts = self.hosts_of(&query.group, known);
+        let shards = hosts.len().max(1);
         let share = (limit.div_ceil(shards) + MORE_THAN_SHARE).min(limit);
         let bounds = (share, (bytes_max / shards).max(SHARD_BYTES_MIN));
-        let parts = self.hosts.iter().map(|host| async move {
-            let mut part = Part { host, query: query.clone(), timers: VecDeque::new(), more: true };
+        let parts = hosts.into_iter().map(|host| async move {
+            let mut part = Part { host, known, query: query.clone(), timers: VecDeque::new(), more: true };
             part.refill(self, bounds, deadline).await?;
             Ok(part)
         });

@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use raft_store::Stores;
 use raft_store::engine::memory::MemoryDisk;
 use timer_core::command::Envelope;
-use timer_core::ids::TimerKey;
 use timer_core::time::Span;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::groups::KnownGroups;
 use super::housekeeping;
 use crate::config::settings::Settings;
 use crate::delivery::Sender;
@@ -113,7 +113,9 @@ pub struct Running {
     pub log_ends: Vec<LogEnd>,
     /// The comparison of clocks.
     pub clocks: Clocks,
-    /// The shards, by number.
+    /// What is known of groups.
+    pub groups: KnownGroups,
+    /// The shards, by number; the last is the meta shard.
     pub hosts: Vec<Arc<ShardHost>>,
     /// What all dispatchers share.
     pub context: DispatchContext,
@@ -246,14 +248,6 @@ impl Node {
 }
 
 impl Running {
-    /// The host of the shard that `key` belongs to.
-    #[must_use]
-    pub fn host_of(&self, key: &TimerKey) -> &Arc<ShardHost> {
-        let shards = self.cluster.shards;
-        let shard = shard_router::shard_of(&key.group, &key.id, shards, shards);
-        &self.hosts[usize::from(shard)]
-    }
-
     async fn bring_outcome(&self, shard: u16, envelope: Envelope) -> bool {
         let Some(host) = self.hosts.get(usize::from(shard)) else { return false };
         if host.office().is_some() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use raft_store::{PeerNode, Stores};
 
+use super::groups::KnownGroups;
 use super::inbound::{log_ends, member_out};
 use super::node::{Node, Running, size};
 use super::{formation, housekeeping};
@@ -60,7 +61,7 @@ impl Node {
 
     pub(super) async fn open_stores(&self, cluster: &ClusterIdentity) -> Result<Stores, String> {
         let options = housekeeping::store_options(&self.settings, cluster);
-        let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.shards);
+        let (dir, shards) = (self.settings.node.data_dir.clone(), cluster.stored_shards());
         if let Some(disk) = &self.memory {
             return Stores::memory(disk, shards, &options).map_err(|e| e.to_string());
         }
@@ -85,7 +86,7 @@ impl Node {
         let members: Vec<_> = cluster.members.iter().map(member_out).collect();
         let acknowledged = Arc::new(Acknowledged::default());
         let stores = Arc::new(stores);
-        let log_ends = log_ends(&stores, cluster.shards);
+        let log_ends = log_ends(&stores, stores.shard_count());
         let (hello, check) = self.greetings();
         let lanes =
             Arc::new(Lanes::connect(self.node_id, &members, &hello, &check, &self.tasks, &self.stop)?);
@@ -95,7 +96,8 @@ impl Node {
         let context = self.dispatch_context(&cluster.id);
         let room_max = context.room.available_permits();
         let mut hosts = Vec::new();
-        for shard in 0..cluster.shards {
+        // The last is the meta shard.
+        for shard in 0..=cluster.shards {
             let parts = HostParts {
                 node: self.node_id,
                 shard,
@@ -128,6 +130,7 @@ impl Node {
             boot: self.entropy.next_u64(),
             log_ends,
             clocks,
+            groups: KnownGroups::default(),
             hosts,
             context,
             room_max,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
-use timer_core::command::{Command, Envelope, Reply};
+use timer_core::command::{Command, Envelope, Precondition, PutGroup, Reply};
+use timer_core::group::Group;
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
 use timer_core::time::Millis;
@@ -13,7 +14,8 @@ use tokio::time::{Duration, Instant};
 
 use super::node::{Node, Running};
 use crate::backend::{
-    Applied, Backend, BackendError, ClusterView, Listed, NodeView, RequestContext, ShardView, TimerView,
+    Applied, Backend, BackendError, ClusterView, GroupDeleted, Listed, NodeView, RequestContext, ShardView,
+    TimerView,
 };
 use crate::environment::ManualClock;
 use crate::shard::host::ShardHost;
@@ -55,20 +57,11 @@ impl Node {
     }
 }
 
-/// The timer that a client's command is about.
-fn key_of(command: &Command) -> Option<&TimerKey> {
-    match command {
-        Command::Put(put) => Some(&put.key),
-        Command::Patch(patch) => Some(&patch.key),
-        Command::Delete(delete) => Some(&delete.key),
-        Command::Fire(fire) => Some(&fire.key),
-        Command::Redrive(redrive) => Some(&redrive.key),
-        Command::Outcome(_)
-        | Command::OpenSession(_)
-        | Command::HandOver(_)
-        | Command::AdvanceCursor(_)
-        | Command::Expire(_) => None,
-    }
+/// A command as it is replicated for whoever asked.
+fn envelope_of(context: RequestContext, command: Command) -> (Envelope, Instant) {
+    let RequestContext { principal, request, traceparent, deadline, .. } = context;
+    let envelope = Envelope { principal, request, traceparent, ..Envelope::own(command) };
+    (envelope, Instant::now() + deadline)
 }
 
 impl Backend for Node {
@@ -79,11 +72,10 @@ impl Backend for Node {
     ) -> BoxFuture<'_, Result<Reply, BackendError>> {
         async move {
             let running = self.running_or_unavailable()?;
-            let Some(key) = key_of(&command).cloned() else {
+            let Some(key) = command.timer().cloned() else {
                 return Err(BackendError::Internal("not a client's command".to_owned()));
             };
-            let RequestContext { principal, request, traceparent, deadline, .. } = context;
-            let mut envelope = Envelope { principal, request, traceparent, ..Envelope::own(command) };
+            let (mut envelope, deadline) = envelope_of(context, command);
             let answer = running.submit(&key, &mut envelope, deadline).await;
             self.metrics.command_answered(&envelope.command, &answer);
             answer
@@ -96,7 +88,8 @@ impl Backend for Node {
         context: RequestContext,
         key: TimerKey,
     ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>> {
-        async move { self.running_or_unavailable()?.get(&key, context.deadline).await }.boxed()
+        async move { self.running_or_unavailable()?.get(&key, Instant::now() + context.deadline).await }
+            .boxed()
     }
 
     fn list(
@@ -108,14 +101,80 @@ impl Backend for Node {
     ) -> BoxFuture<'_, Result<Listed, BackendError>> {
         async move {
             let running = self.running_or_unavailable()?;
-            running.list(&query, limit, bytes_max, context.deadline).await
+            running.list(&query, limit, bytes_max, Instant::now() + context.deadline).await
+        }
+        .boxed()
+    }
+
+    fn find_group(&self, context: RequestContext, name: String) -> BoxFuture<'_, Result<(), BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            running.known_group(&name, Instant::now() + context.deadline).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn put_group(
+        &self,
+        context: RequestContext,
+        put: PutGroup,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            let (mut envelope, deadline) = envelope_of(context, Command::PutGroup(Box::new(put)));
+            running.put_group(&mut envelope, deadline).await
+        }
+        .boxed()
+    }
+
+    fn delete_group(
+        &self,
+        context: RequestContext,
+        name: String,
+        precondition: Precondition,
+    ) -> BoxFuture<'_, Result<GroupDeleted, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            running.delete_group(context, &name, &precondition).await
+        }
+        .boxed()
+    }
+
+    fn group(
+        &self,
+        context: RequestContext,
+        name: String,
+    ) -> BoxFuture<'_, Result<Option<Group>, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            running.group(&name, Instant::now() + context.deadline).await
+        }
+        .boxed()
+    }
+
+    fn groups(
+        &self,
+        context: RequestContext,
+        after: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Group>, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            running.list_groups(after, limit, Instant::now() + context.deadline).await
         }
         .boxed()
     }
 
     fn shard_of(&self, key: &TimerKey) -> u16 {
-        let shards = self.running().map_or(self.settings.cluster.shards, |running| running.cluster.shards);
-        shard_router::shard_of(&key.group, &key.id, shards, shards)
+        let shards = self.settings.cluster.shards;
+        self.running().map_or_else(
+            || shard_router::shard_of(&key.group, &key.id, shards, shards),
+            |running| running.shard_of(key),
+        )
+    }
+
+    fn cluster_shards(&self) -> u16 {
+        self.running().map_or(self.settings.cluster.shards, |running| running.cluster.shards)
     }
 
     fn now(&self) -> Millis {
@@ -187,7 +246,7 @@ fn cluster_view(running: &Running) -> ClusterView {
         node_id: running.node_id,
         node_name: running.node_name.clone(),
         nodes: nodes.collect(),
-        shards: running.hosts.iter().map(shard_view).collect(),
+        shards: running.timer_hosts().iter().map(shard_view).collect(),
     }
 }
 

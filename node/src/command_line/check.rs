@@ -63,14 +63,15 @@ fn shards(dir: &Path, cluster: &ClusterIdentity) -> Result<Vec<Shard>, String> {
             fault: fault.map(|fault| format!("{fault:?}")),
         })
     };
-    let found = (0..cluster.shards).map(look).collect();
+    let found = (0..stores.shard_count()).map(look).collect();
     stores.close().map_err(|e| e.to_string())?;
     found
 }
 
 #[cfg(feature = "rocksdb")]
 fn open(dir: &Path, cluster: &ClusterIdentity) -> Result<Stores, String> {
-    Stores::open(dir, cluster.shards, &StoreOptions::new(cluster.id.clone())).map_err(|e| e.to_string())
+    Stores::open(dir, cluster.stored_shards(), &StoreOptions::new(cluster.id.clone()))
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(not(feature = "rocksdb"))]
@@ -94,7 +95,9 @@ fn text(dir: &Path, identity: &Identity, cluster: &ClusterIdentity, shards: &[Sh
     for shard in shards {
         let applied = shard.applied.map_or("none".to_owned(), |index| index.to_string());
         let indexes = shard.fault.as_deref().unwrap_or("ok");
-        let (number, log, hash) = (shard.number, &shard.log, &shard.state_hash);
+        let (log, hash) = (&shard.log, &shard.state_hash);
+        let number =
+            if shard.number == cluster.shards { "meta".to_owned() } else { shard.number.to_string() };
         text.push_str(&format!("{number:<6} {log:<24} {applied:>12}  {hash:<17} {indexes}\n"));
     }
     text

@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use timer_core::ids::group_name_fault;
 use timer_core::list::{ListOrder, ListQuery, Place};
 use timer_core::time::Millis;
 
@@ -12,6 +13,8 @@ use super::problem::{Code, Problem};
 
 /// Another one for another layout.
 const VERSION: u8 = 1;
+/// Begins a cursor of a list of groups.
+const GROUPS: u8 = 2;
 const HASH: usize = 8;
 const HEAD: usize = 1 + HASH + 8;
 
@@ -29,6 +32,24 @@ pub fn encode(query: &ListQuery, last: &Place) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The cursor behind the group `name`.
+#[must_use]
+pub fn of_group(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode([&[GROUPS], name.as_bytes()].concat())
+}
+
+/// The group that a cursor of a list of groups names.
+///
+/// # Errors
+/// `CURSOR_INVALID` if it is none.
+pub fn group_of(cursor: &str) -> Result<String, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    let name = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes.strip_prefix(&[GROUPS])?).ok());
+    let name = name.filter(|name| group_name_fault(name).is_none());
+    name.map(str::to_owned)
+        .ok_or_else(|| Problem::new(Code::CursorInvalid, "this is no cursor: give back nextCursor as it was"))
+}
+
 /// The place that a cursor names in the list of `query`.
 ///
 /// # Errors
@@ -44,4 +65,24 @@ pub fn decode(cursor: &str, query: &ListQuery) -> Result<Place, Problem> {
         return Err(invalid("the cursor is damaged, or of a list with another group, order or filter"));
     }
     Ok(Place { execute_at: Millis(at), id: id.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_groups_comes_back_as_it_was_and_nothing_else_is_one() {
+        assert_eq!(group_of(&of_group("orders-2")).ok().as_deref(), Some("orders-2"));
+        for bad in [
+            "",
+            "!",
+            "AA",
+            &URL_SAFE_NO_PAD.encode(b"\x02"),
+            &URL_SAFE_NO_PAD.encode(b"\x02A"),
+            &URL_SAFE_NO_PAD.encode(b"\x01a"),
+        ] {
+            assert!(group_of(bad).is_err_and(|problem| problem.code == Code::CursorInvalid), "{bad}");
+        }
+    }
 }

@@ -4,12 +4,10 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use timer_core::ids::{TimerKey, group_name_fault, timer_id_fault};
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 
 /// The base of all paths of timers.
 pub const GROUPS_PATH: &str = "/api/v1/groups/";
-/// The only group that there is yet.
-const DEFAULT_GROUP: &str = "default";
 
 /// What stands unencoded in a path that we write: RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -23,16 +21,13 @@ fn segment(path: &str, n: usize) -> Result<&str, Problem> {
 /// The group of a path `/api/v1/groups/{group}/…`.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if it can't be a group's name, `GROUP_NOT_FOUND` if there is none of this name.
+/// `INVALID_ARGUMENT` if it can't be a group's name. Whether there is one of this name is the cluster's to say.
 pub fn group(path: &str) -> Result<String, Problem> {
     let name = decode(segment(path, 0)?).map_err(|message| Problem::invalid("group", message))?;
-    if let Some(fault) = group_name_fault(&name) {
-        return Err(Problem::invalid("group", fault));
+    match group_name_fault(&name) {
+        Some(fault) => Err(Problem::invalid("group", fault)),
+        None => Ok(name),
     }
-    if name == DEFAULT_GROUP {
-        return Ok(name);
-    }
-    Err(Problem::new(Code::GroupNotFound, format!("there is no group \"{name}\"")))
 }
 
 /// The timer of a path `/api/v1/groups/{group}/timers/{id}…`.
@@ -45,6 +40,12 @@ pub fn timer_key(path: &str) -> Result<TimerKey, Problem> {
         return Err(Problem::invalid("id", fault));
     }
     Ok(TimerKey::new(group(path)?, id))
+}
+
+/// Where a group is found.
+#[must_use]
+pub fn group_location(name: &str) -> String {
+    format!("{GROUPS_PATH}{name}")
 }
 
 /// Where a timer is found.
@@ -80,6 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::problem::Code;
 
     fn id(path_id: &str) -> Result<String, Code> {
         let path = format!("/api/v1/groups/default/timers/{path_id}");
@@ -110,10 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_checked_before_they_are_looked_up() {
+    fn what_can_not_be_a_group_is_refused() {
         let code = |path: &str| group(path).map_err(|problem| problem.code);
         assert_eq!(code("/api/v1/groups/default/timers"), Ok("default".to_owned()));
-        assert_eq!(code("/api/v1/groups/orders/timers"), Err(Code::GroupNotFound));
+        assert_eq!(code("/api/v1/groups/orders/timers"), Ok("orders".to_owned()));
         assert_eq!(code("/api/v1/groups/Orders/timers"), Err(Code::InvalidArgument));
     }
 

@@ -9,6 +9,7 @@ pub mod conditional;
 pub mod context;
 pub mod cursor;
 pub mod duration;
+pub mod group_output;
 pub mod handlers;
 pub mod ids;
 pub mod input;
@@ -34,8 +35,9 @@ pub use server::{ServerBounds, serve, serve_within};
 use crate::backend::Backend;
 use crate::environment::Entropy;
 use handlers::{
-    batch, cluster, create_timer, delete_timer, dev_clock, error_page, fire_timer, get_timer, health, info,
-    list_timers, metrics, patch_timer, put_timer, redrive_timer, routing, unknown,
+    batch, cluster, create_timer, delete_group, delete_timer, dev_clock, error_page, fire_timer, get_group,
+    get_timer, health, info, list_groups, list_timers, metrics, patch_group, patch_timer, put_group,
+    put_timer, redrive_timer, routing, unknown,
 };
 
 /// What all requests share. Clones share it.
@@ -90,7 +92,13 @@ pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)
         .get(get_timer::get_timer)
         .patch(patch_timer::patch_timer)
         .delete(delete_timer::delete_timer);
+    let group = put(put_group::put_group)
+        .get(get_group::get_group)
+        .patch(patch_group::patch_group)
+        .delete(delete_group::delete_group);
     let mut routes = vec![
+        ("/api/v1/groups", get(list_groups::list_groups)),
+        ("/api/v1/groups/{group}", group),
         ("/api/v1/groups/{group}/timers", post(create_timer::create_timer).get(list_timers::list_timers)),
         ("/api/v1/groups/{group}/batch", post(batch::batch)),
         ("/api/v1/groups/{group}/timers/{id}", timer),

@@ -13,6 +13,11 @@ pub fn name(request: &Request) -> &'static str {
     // The router answers a HEAD by what serves GET.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     match (method, path) {
+        (&Method::GET, "/groups") => "listGroups",
+        (&Method::PUT, "/groups/{group}") => "putGroup",
+        (&Method::GET, "/groups/{group}") => "getGroup",
+        (&Method::PATCH, "/groups/{group}") => "patchGroup",
+        (&Method::DELETE, "/groups/{group}") => "deleteGroup",
         (&Method::POST, "/groups/{group}/timers") => "createTimer",
         (&Method::GET, "/groups/{group}/timers") => "listTimers",
         (&Method::POST, "/groups/{group}/batch") => "batchTimers",

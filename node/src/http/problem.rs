@@ -14,7 +14,8 @@ use crate::backend::{Applied, BackendError};
 use crate::rfc3339;
 
 pub use super::code::Code;
-use super::input::faults::Faults;
+use super::duration;
+use super::input::faults::{Fault, Faults};
 use super::input::sent;
 use super::limits::FAULTS_MAX;
 use super::output;
@@ -22,6 +23,11 @@ use super::output;
 /// What a client is told to wait before it repeats a request whose effect nobody knows any more. The leader that could not
 /// tell is there, so it is the shortest that the header can say.
 const FORGOTTEN_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a client is told to wait while a group is being deleted: it is gone by then, or open again.
+const CLOSED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What a client is told to wait that has used up its quota: timers fire meanwhile.
+const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -192,6 +198,9 @@ impl IntoResponse for Problem {
 impl From<BackendError> for Problem {
     fn from(error: BackendError) -> Self {
         let detail = error.to_string();
+        if error == BackendError::GroupNotFound {
+            return of_unknown_group();
+        }
         let (code, outcome, retry_after) = match error {
             BackendError::Unavailable { outcome, retry_after, .. } => {
                 (Code::ShardUnavailable, Some(outcome), Some(retry_after))
@@ -201,6 +210,7 @@ impl From<BackendError> for Problem {
             }
             BackendError::TimedOut { outcome, .. } => (Code::Timeout, Some(outcome), None),
             BackendError::DiskFull => (Code::DiskFull, Some(Applied::NotApplied), None),
+            BackendError::GroupNotFound => (Code::GroupNotFound, None, None),
             BackendError::Internal(reason) => return Self::internal(&reason),
         };
         Self { outcome, retry_after, ..Self::new(code, detail) }
@@ -237,12 +247,59 @@ pub fn of_refusal(refusal: &Refusal, shard: u16) -> Problem {
             )
         }
         .with_outcome(Applied::Unknown),
+        Refusal::OutOfRange { field, most } => {
+            let message = format!("must not be further ahead than {}, as the group says", duration::format(*most));
+            let mut faults = Faults::default();
+            faults.add(field, Fault::limit(message));
+            faults.into_problem()
+        }
+        Refusal::GroupNotFound => of_unknown_group(),
+        Refusal::GroupClosed => Problem {
+            retry_after: Some(CLOSED_RETRY_AFTER),
+            ..Problem::new(Code::ShardUnavailable, "the group is being deleted and takes no new timers")
+        }
+        .with_outcome(Applied::NotApplied),
+        Refusal::QuotaExceeded => quota("the group has as many pending timers as its maxPending allows"),
+        Refusal::TooManyGroups => quota("the cluster has had as many groups as it takes"),
         Refusal::Invalid { field, message } => {
             let mut faults = Faults::default();
             faults.add(field, sent::whole_fault(field, message));
             faults.into_problem()
         }
     }
+}
+
+/// Why a group was not changed.
+#[must_use]
+pub fn of_group_refusal(refusal: &Refusal) -> Problem {
+    match refusal {
+        Refusal::VersionMismatch(Some(version)) => {
+            let detail = format!("the group is at version {version}, which the request's conditions exclude");
+            let more = More { version: Some(version.0), ..More::default() };
+            Problem { more: Box::new(more), ..Problem::new(Code::VersionMismatch, detail) }
+        }
+        Refusal::VersionMismatch(None) => {
+            let detail = "the request's conditions need a group of this name and there is none";
+            Problem::new(Code::VersionMismatch, detail)
+        }
+        Refusal::Invalid { field, message } => {
+            let mut faults = Faults::default();
+            faults.add(field, Fault::limit(message));
+            faults.into_problem()
+        }
+        // The others are the same for a group as for a timer, or are none of a group's; no shard shows in them.
+        other => of_refusal(other, 0),
+    }
+}
+
+/// There is no such group.
+#[must_use]
+pub fn of_unknown_group() -> Problem {
+    Problem::new(Code::GroupNotFound, "there is no group of this name")
+}
+
+fn quota(detail: &str) -> Problem {
+    Problem { retry_after: Some(QUOTA_RETRY_AFTER), ..Problem::new(Code::QuotaExceeded, detail) }
 }
 
 fn finished(timer: &Timer, shard: u16) -> Problem {

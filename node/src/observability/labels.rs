@@ -92,11 +92,14 @@ pub(super) fn command_name(command: &Command) -> &'static str {
         Command::Delete(_) => "delete",
         Command::Fire(_) => "fire",
         Command::Redrive(_) => "redrive",
+        Command::PutGroup(_) => "put_group",
         Command::Outcome(_)
         | Command::OpenSession(_)
         | Command::HandOver(_)
         | Command::AdvanceCursor(_)
-        | Command::Expire(_) => "internal",
+        | Command::Expire(_)
+        | Command::StepGroup(_)
+        | Command::SetGroup(_) => "internal",
     }
 }
 
@@ -104,7 +107,14 @@ pub(super) fn answer_name(answer: &Result<Reply, BackendError>) -> &'static str 
     match answer {
         Ok(Reply::Refused(Refusal::Forgotten)) => "unknown",
         Ok(Reply::Refused(_)) => "refused",
-        Ok(Reply::Done(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack) => "done",
+        Ok(
+            Reply::Done(_)
+            | Reply::Outcome(_)
+            | Reply::SessionOpened(_)
+            | Reply::Group(_)
+            | Reply::GroupHeld(_)
+            | Reply::Ack,
+        ) => "done",
         Err(BackendError::Unavailable { outcome: Applied::NotApplied, .. }) => "unavailable",
         Err(BackendError::TimedOut { outcome: Applied::NotApplied, .. }) => "timed_out",
         Err(
@@ -113,6 +123,7 @@ pub(super) fn answer_name(answer: &Result<Reply, BackendError>) -> &'static str 
         ) => "unknown",
         Err(BackendError::Overloaded { .. }) => "overloaded",
         Err(BackendError::DiskFull) => "disk_full",
+        Err(BackendError::GroupNotFound) => "refused",
         Err(BackendError::Internal(_)) => "internal_error",
     }
 }

@@ -1,9 +1,9 @@
 //! Replies of the state machine, and timers that were read, between nodes.
 
 use proto::{DecodeError, Numbered as _, record};
-use timer_core::command::{Done, Refusal, Reply};
+use timer_core::command::{Done, GroupDone, GroupHeld, Refusal, Reply};
 use timer_core::ids::Sequence;
-use timer_core::time::Millis;
+use timer_core::time::{Millis, Span};
 use timer_core::timer::{Effect, InFlight, Timer};
 
 use super::frame as wire;
@@ -31,6 +31,11 @@ mod refusal {
     pub const REQUEST_KEY_REUSED: u32 = 7;
     pub const INVALID: u32 = 8;
     pub const FORGOTTEN: u32 = 9;
+    pub const OUT_OF_RANGE: u32 = 10;
+    pub const GROUP_NOT_FOUND: u32 = 11;
+    pub const GROUP_CLOSED: u32 = 12;
+    pub const QUOTA_EXCEEDED: u32 = 13;
+    pub const TOO_MANY_GROUPS: u32 = 14;
 }
 
 fn in_flight_out(in_flight: InFlight) -> wire::InFlight {
@@ -67,6 +72,15 @@ pub fn reply_out(reply: &Reply) -> wire::Reply {
         Reply::Refused(refused) => Kind::Refused(refused_out(refused)),
         Reply::Outcome(counted) => Kind::Outcome(*counted),
         Reply::SessionOpened(number) => Kind::Session(*number),
+        Reply::Group(done) => Kind::Group(wire::GroupDone {
+            effect: u32::try_from(done.effect.number()).unwrap_or(0),
+            group: proto::group::encode(&done.group),
+            replayed: done.replayed,
+        }),
+        Reply::GroupHeld(held) => Kind::GroupHeld(wire::GroupHeld {
+            version: held.version.0,
+            counts: proto::group::encode_counts(&held.counts),
+        }),
         Reply::Ack => Kind::Ack(true),
     };
     wire::Reply { kind: Some(kind) }
@@ -80,10 +94,7 @@ pub fn reply_in(reply: &wire::Reply) -> Result<Reply, ReplyError> {
     use wire::reply::Kind;
     Ok(match reply.kind.as_ref().ok_or(ReplyError::Part("kind"))? {
         Kind::Done(done) => Reply::Done(Box::new(Done {
-            effect: i32::try_from(done.effect)
-                .ok()
-                .and_then(Effect::from_number)
-                .ok_or(ReplyError::Part("effect"))?,
+            effect: effect_in(done.effect)?,
             timer: record::decode_timer(&done.timer)?,
             in_flight: in_flight_in(done.in_flight.as_ref())?,
             replayed: done.replayed,
@@ -92,17 +103,31 @@ pub fn reply_in(reply: &wire::Reply) -> Result<Reply, ReplyError> {
         Kind::Outcome(counted) => Reply::Outcome(*counted),
         Kind::Session(number) => Reply::SessionOpened(*number),
         Kind::Ack(_) => Reply::Ack,
+        Kind::Group(done) => Reply::Group(Box::new(GroupDone {
+            effect: effect_in(done.effect)?,
+            group: proto::group::decode(&done.group)?,
+            replayed: done.replayed,
+        })),
+        Kind::GroupHeld(held) => Reply::GroupHeld(GroupHeld {
+            version: Sequence(held.version),
+            counts: proto::group::decode_counts(&held.counts)?,
+        }),
     })
 }
 
+fn effect_in(number: u32) -> Result<Effect, ReplyError> {
+    i32::try_from(number).ok().and_then(Effect::from_number).ok_or(ReplyError::Part("effect"))
+}
+
 fn refused_out(refused: &Refusal) -> wire::Refused {
+    let plain = |kind| wire::Refused { kind, ..Default::default() };
     let with_timer = |kind, timer: &Timer| wire::Refused {
         kind,
         timer: record::encode_timer(timer),
         ..Default::default()
     };
     match refused {
-        Refusal::NotFound => wire::Refused { kind: refusal::NOT_FOUND, ..Default::default() },
+        Refusal::NotFound => plain(refusal::NOT_FOUND),
         Refusal::Exists(timer) => with_timer(refusal::EXISTS, timer),
         Refusal::Finished(timer) => with_timer(refusal::FINISHED, timer),
         Refusal::NotFinished(timer) => with_timer(refusal::NOT_FINISHED, timer),
@@ -116,10 +141,18 @@ fn refused_out(refused: &Refusal) -> wire::Refused {
             in_flight: Some(in_flight_out(*in_flight)),
             ..Default::default()
         },
-        Refusal::RequestKeyReused => {
-            wire::Refused { kind: refusal::REQUEST_KEY_REUSED, ..Default::default() }
-        }
-        Refusal::Forgotten => wire::Refused { kind: refusal::FORGOTTEN, ..Default::default() },
+        Refusal::RequestKeyReused => plain(refusal::REQUEST_KEY_REUSED),
+        Refusal::Forgotten => plain(refusal::FORGOTTEN),
+        Refusal::OutOfRange { field, most } => wire::Refused {
+            kind: refusal::OUT_OF_RANGE,
+            field: field.clone(),
+            span_ms: most.0,
+            ..Default::default()
+        },
+        Refusal::GroupNotFound => plain(refusal::GROUP_NOT_FOUND),
+        Refusal::GroupClosed => plain(refusal::GROUP_CLOSED),
+        Refusal::QuotaExceeded => plain(refusal::QUOTA_EXCEEDED),
+        Refusal::TooManyGroups => plain(refusal::TOO_MANY_GROUPS),
         Refusal::Invalid { field, message } => wire::Refused {
             kind: refusal::INVALID,
             field: field.clone(),
@@ -142,6 +175,13 @@ fn refused_in(refused: &wire::Refused) -> Result<Refusal, ReplyError> {
         refusal::ATTEMPT_IN_FLIGHT => Refusal::AttemptInFlight(in_flight_in(refused.in_flight.as_ref())?),
         refusal::REQUEST_KEY_REUSED => Refusal::RequestKeyReused,
         refusal::FORGOTTEN => Refusal::Forgotten,
+        refusal::OUT_OF_RANGE => {
+            Refusal::OutOfRange { field: refused.field.clone(), most: Span(refused.span_ms) }
+        }
+        refusal::GROUP_NOT_FOUND => Refusal::GroupNotFound,
+        refusal::GROUP_CLOSED => Refusal::GroupClosed,
+        refusal::QUOTA_EXCEEDED => Refusal::QuotaExceeded,
+        refusal::TOO_MANY_GROUPS => Refusal::TooManyGroups,
         refusal::INVALID => Refusal::Invalid { field: refused.field.clone(), message: refused.text.clone() },
         _ => return Err(ReplyError::Part("refusal")),
     })

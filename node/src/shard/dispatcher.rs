@@ -321,7 +321,9 @@ impl Dispatcher {
                 match self.proposer.propose(self.office.leader, envelope.clone(), None).await {
                     Ok(_) => return,
                     Err(ProposeError::Overloaded | ProposeError::Untrusted(_) | ProposeError::DiskFull) => {}
-                    Err(ProposeError::NotLeader(_) | ProposeError::Unknown(_)) => {}
+                    Err(
+                        ProposeError::NotLeader(_) | ProposeError::Unknown(_) | ProposeError::GroupNotFound,
+                    ) => {}
                 }
             } else if (self.forward)(envelope.clone()).await {
                 return;

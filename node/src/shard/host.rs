@@ -13,7 +13,8 @@ use raft_store::Stores;
 use raft_store::state_machine::StateReader;
 use raft_store::type_config::LeaderId;
 use timer_core::command::{Command, Envelope, Fence, Reply};
-use timer_core::ids::{ShardId, TimerKey};
+use timer_core::group::{DEFAULT_GROUP, Group};
+use timer_core::ids::{Sequence, ShardId, TimerKey};
 use timer_core::list::ListQuery;
 use timer_core::timer::Timer;
 use tokio::sync::watch;
@@ -304,11 +305,39 @@ impl ShardHost {
     ///
     /// # Errors
     /// See [`ProposeError`]; a store that can't be read is `Unknown`.
-    pub async fn get(&self, key: &TimerKey) -> Result<Option<TimerView>, ProposeError> {
+    pub async fn get(&self, key: &TimerKey, group: Sequence) -> Result<Option<TimerView>, ProposeError> {
         let Some(office) = self.office() else { return Err(self.not_leader()) };
         self.barrier.wait().await?;
+        self.check_group(&key.group, group)?;
         let timer = self.reader.timer(key).map_err(|e| ProposeError::Unknown(e.to_string()))?;
         Ok(timer.map(|timer| TimerView { attempt_in_flight: office.in_flight(key, timer.generation), timer }))
+    }
+
+    /// Whether this shard has the group `name` with the generation that the asker knows.
+    fn check_group(&self, name: &str, known: Sequence) -> Result<(), ProposeError> {
+        // `default` is always there and never another one.
+        if name == DEFAULT_GROUP {
+            return Ok(());
+        }
+        let here = self.reader.group(name).map_err(|e| ProposeError::Unknown(e.to_string()))?;
+        let terms = here.as_ref().and_then(Group::terms);
+        let fits = terms.is_some_and(|terms| terms.generation == known);
+        if fits { Ok(()) } else { Err(ProposeError::GroupNotFound) }
+    }
+
+    /// Reads groups from the name `from` on, linearizably. This node must be in office.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]; a store that can't be read is `Unknown`.
+    pub async fn groups(&self, from: &str, limit: usize) -> Result<Vec<Group>, ProposeError> {
+        if self.office().is_none() {
+            return Err(self.not_leader());
+        }
+        self.barrier.wait().await?;
+        let (reader, from) = (self.reader.clone(), from.to_owned());
+        let read = away(reader.blocks(), move || reader.groups(&from, limit)).await;
+        read.map_err(|e| ProposeError::Unknown(e.to_string()))?
+            .map_err(|e| ProposeError::Unknown(e.to_string()))
     }
 
     /// Reads the first timers of a list, linearizably, as far as this shard has them. This node must be in office.
@@ -318,11 +347,13 @@ impl ShardHost {
     pub async fn list(
         &self,
         query: &ListQuery,
+        group: Sequence,
         limit: usize,
         bytes_max: usize,
     ) -> Result<Listed, ProposeError> {
         let Some(office) = self.office() else { return Err(self.not_leader()) };
         self.barrier.wait().await?;
+        self.check_group(&query.group, group)?;
         let (reader, query) = (self.reader.clone(), query.clone());
         let read = away(reader.blocks(), move || reader.list(&query, limit, bytes_max)).await;
         let part = read
@@ -354,7 +385,7 @@ fn stamp_check(clocks: &Clocks) -> StampCheck {
 /// Whether a client's command makes the state larger.
 fn grows(command: &Command) -> bool {
     match command {
-        Command::Put(_) | Command::Patch(_) => true,
+        Command::Put(_) | Command::Patch(_) | Command::PutGroup(_) => true,
         Command::Delete(_)
         | Command::Fire(_)
         | Command::Redrive(_)
@@ -362,7 +393,9 @@ fn grows(command: &Command) -> bool {
         | Command::OpenSession(_)
         | Command::HandOver(_)
         | Command::AdvanceCursor(_)
-        | Command::Expire(_) => false,
+        | Command::Expire(_)
+        | Command::StepGroup(_)
+        | Command::SetGroup(_) => false,
     }
 }
 
@@ -378,6 +411,9 @@ fn fence_of(command: &mut Command) -> Option<(TimerKey, &mut Fence)> {
         | Command::OpenSession(_)
         | Command::HandOver(_)
         | Command::AdvanceCursor(_)
-        | Command::Expire(_) => None,
+        | Command::Expire(_)
+        | Command::PutGroup(_)
+        | Command::StepGroup(_)
+        | Command::SetGroup(_) => None,
     }
 }

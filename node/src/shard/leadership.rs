@@ -175,9 +175,12 @@ impl Leadership {
         let command = Command::OpenSession(OpenSession { node: NodeId(self.node) });
         match self.proposer.propose(leader, Envelope::own(command), None).await? {
             Reply::SessionOpened(number) => Ok(number),
-            other @ (Reply::Done(_) | Reply::Refused(_) | Reply::Outcome(_) | Reply::Ack) => {
-                Err(ProposeError::Unknown(format!("unexpected reply {other:?}")))
-            }
+            other @ (Reply::Done(_)
+            | Reply::Refused(_)
+            | Reply::Outcome(_)
+            | Reply::Group(_)
+            | Reply::GroupHeld(_)
+            | Reply::Ack) => Err(ProposeError::Unknown(format!("unexpected reply {other:?}"))),
         }
     }
 

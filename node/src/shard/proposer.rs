@@ -44,6 +44,9 @@ pub enum ProposeError {
     /// This node's clock must not stamp commands: nothing was done.
     #[error("{0}")]
     Untrusted(String),
+    /// The shard has no such group, or one of another generation: nothing was read.
+    #[error("there is no such group here")]
+    GroupNotFound,
 }
 
 /// Bounds of a queue, and how long it lingers.

@@ -204,6 +204,101 @@ async fn what_a_list_answers() -> Api {
     api
 }
 
+/// What changes a group, and a body that it takes.
+const GROUP_CHANGES: [(&str, &str); 3] = [("PUT", "{}"), ("PATCH", "{}"), ("DELETE", "")];
+
+async fn what_a_group_answers() -> Api {
+    let api = Api::new();
+    let group = |method: &str| format!("{method} /api/v1/groups/a");
+    for (method, body) in GROUP_CHANGES.into_iter().chain([("GET", "")]) {
+        if method != "PUT" {
+            assert_eq!(api.call(&group(method), body).await.problem(), (404, "GROUP_NOT_FOUND"), "{method}");
+        }
+        let bad = api.call(&format!("{}?unknown=1", group(method)), body).await;
+        assert_eq!(bad.problem(), (400, "INVALID_ARGUMENT"), "{method}");
+    }
+    let key = [("idempotency-key", "k")];
+    assert_eq!(api.call_with(&group("PUT"), &key, "{}").await.status, 201);
+    api.call(&group("PUT"), r#"{"retention": "2h"}"#).await.ok();
+    api.call(&group("PATCH"), r#"{"retention": "3h"}"#).await.ok();
+    let read = api.call(&group("GET"), "").await;
+    let known = [("if-none-match", read.header("etag"))];
+    assert_eq!(api.call_with(&group("GET"), &known, "").await.status, 304);
+    for (method, body) in GROUP_CHANGES {
+        let reused =
+            api.call_with(&group(method), &key, if body.is_empty() { "" } else { r#"{"shards": 8}"# }).await;
+        assert_eq!(reused.problem(), (422, "IDEMPOTENCY_KEY_REUSED"), "{method}");
+        let stale = api.call_with(&group(method), &[("if-match", "\"7\"")], body).await;
+        assert_eq!(stale.problem(), (412, "VERSION_MISMATCH"), "{method}");
+        for (name, value, status) in [("content-length", "1048577", 413), ("content-type", "text/plain", 415)]
+        {
+            assert_eq!(
+                api.call_with(&group(method), &[(name, value)], body).await.status,
+                status,
+                "{method}"
+            );
+        }
+        if method != "DELETE" {
+            let far = api.call(&group(method), r#"{"retention": "1s"}"#).await;
+            assert_eq!(far.problem(), (422, "OUT_OF_RANGE"), "{method}");
+        }
+    }
+    api.call(&in_group("a", "PUT /x"), timer("")).await.ok();
+    assert_eq!(api.call(&group("DELETE"), "").await.problem(), (409, "GROUP_NOT_EMPTY"));
+    api.call(&in_group("a", "DELETE /x"), "").await.ok();
+    api.call(&in_group("a", "DELETE /x?purge=true"), "").await.ok();
+    assert_eq!(api.call(&group("DELETE"), "").await.status, 204);
+    let groups = "GET /api/v1/groups";
+    api.call(groups, "").await.ok();
+    for (query, status, code) in [
+        ("?x=1", 400, "INVALID_ARGUMENT"),
+        ("?cursor=x", 400, "CURSOR_INVALID"),
+        ("?limit=0", 422, "OUT_OF_RANGE"),
+    ] {
+        assert_eq!(api.call(&format!("{groups}{query}"), "").await.problem(), (status, code), "{query}");
+    }
+    api
+}
+
+async fn what_a_group_can_not_do() -> Api {
+    let api = Api::new();
+    let (reason, retry_after, outcome) = ("a test".to_owned(), Duration::from_secs(1), Applied::Unknown);
+    let lines = GROUP_CHANGES
+        .into_iter()
+        .chain([("GET", "")])
+        .map(|(method, body)| (format!("{method} /api/v1/groups/a"), body));
+    for (line, body) in lines.chain([("GET /api/v1/groups".to_owned(), "")]) {
+        for error in [
+            BackendError::Internal(reason.clone()),
+            BackendError::Unavailable { shard: 3, outcome, reason: reason.clone(), retry_after },
+            BackendError::Overloaded { reason: reason.clone(), retry_after },
+            BackendError::TimedOut { outcome, waited: retry_after },
+        ] {
+            api.fail_next(error.clone());
+            assert!(api.call(&line, body).await.status.is_server_error(), "{line}: {error:?}");
+        }
+        if line.starts_with("PUT") || line.starts_with("PATCH") {
+            api.fail_next(BackendError::DiskFull);
+            assert_eq!(api.call(&line, body).await.problem(), (507, "DISK_FULL"), "{line}");
+        }
+    }
+    api.use_up_groups();
+    assert_eq!(api.call("PUT /api/v1/groups/more", "{}").await.problem(), (429, "QUOTA_EXCEEDED"));
+    api
+}
+
+async fn what_a_quota_does_not_allow() -> Api {
+    let api = fresh().await;
+    api.call("PUT y", timer("")).await.ok();
+    api.end_attempt("y", died());
+    api.call("PATCH /api/v1/groups/default", r#"{"maxPending": 1}"#).await.ok();
+    for line in ["PUT z", "POST ", "POST y/redrive"] {
+        let full = api.call(line, if line.ends_with("redrive") { String::new() } else { timer("") }).await;
+        assert_eq!(full.problem(), (429, "QUOTA_EXCEEDED"), "{line}");
+    }
+    api
+}
+
 async fn what_the_node_says_of_itself() -> Api {
     let api = Api::new();
     for line in OF_THE_NODE {
@@ -247,6 +342,9 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_the_cluster_can_not_do().await,
         what_a_batch_answers().await,
         what_a_list_answers().await,
+        what_a_group_answers().await,
+        what_a_group_can_not_do().await,
+        what_a_quota_does_not_allow().await,
         what_the_node_says_of_itself().await,
     ];
     apis.extend(what_the_clock_answers().await);

@@ -18,7 +18,7 @@ async fn a_path_without_operations_is_unknown() {
         "GET /api/v2/info",
         "GET a/attempts",
         "POST /api/v1/groups/default/cancel",
-        "GET /api/v1/groups/default",
+        "GET /api/v1/groups/default/nothing",
         "GET a/",
         "GET /docs/errors/NOT_A_CODE",
         "GET /docs/errors/TIMEOUT.md",

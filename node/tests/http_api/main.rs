@@ -7,6 +7,7 @@ mod contract;
 mod contract_check;
 mod coverage;
 mod errors;
+mod groups;
 mod ids;
 mod input;
 mod list;

@@ -13,13 +13,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use node::backend::{
-    Backend, BackendError, ClusterView, Listed, NodeView, RequestContext, ShardView, TimerView,
+    Backend, BackendError, ClusterView, GroupDeleted, Listed, NodeView, RequestContext, ShardView, TimerView,
 };
 use node::environment::{Clock as _, ManualClock, SystemEntropy};
 use node::http::{HttpSettings, HttpState, UrlCheck, UrlFault, router};
 use parking_lot::Mutex;
 use serde_json::Value;
-use timer_core::command::{AttemptResult, Command, Entry, Envelope, Fence, OpenSession, Outcome, Reply};
+use timer_core::command::{
+    AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, Precondition, PutGroup,
+    Refusal, Reply, SetGroup, StepGroup,
+};
+use timer_core::group::{Group, GroupCounts, GroupTerms, Phase};
 use timer_core::ids::{NodeId, TimerKey};
 use timer_core::list::{ListQuery, Place};
 use timer_core::shard_state::ShardState;
@@ -36,12 +40,24 @@ pub const START: Millis = Millis(1_795_600_800_000);
 
 /// One shard's tables in memory.
 #[derive(Default)]
-struct Store(BTreeMap<TimerKey, Timer>);
+struct Store {
+    timers: BTreeMap<TimerKey, Timer>,
+    groups: BTreeMap<String, Group>,
+    counts: BTreeMap<String, GroupCounts>,
+}
 
 impl Tables for Store {
     type Error = Infallible;
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Infallible> {
-        Ok(self.0.get(key).cloned())
+        Ok(self.timers.get(key).cloned())
+    }
+
+    fn group(&self, name: &str) -> Result<Option<Group>, Infallible> {
+        Ok(self.groups.get(name).cloned())
+    }
+
+    fn group_counts(&self, name: &str) -> Result<GroupCounts, Infallible> {
+        Ok(self.counts.get(name).copied().unwrap_or_default())
     }
 
     fn first_position(
@@ -50,7 +66,7 @@ impl Tables for Store {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Infallible> {
-        let timers = self.0.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
+        let timers = self.timers.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
         Ok(lowest_position(timers, from, until))
     }
 }
@@ -80,28 +96,90 @@ impl Shard {
         self.state = changes.state;
         for change in changes.timers {
             match change.after {
-                Some(timer) => drop(self.store.0.insert(change.key, timer)),
-                None => drop(self.store.0.remove(&change.key)),
+                Some(timer) => drop(self.store.timers.insert(change.key, timer)),
+                None => drop(self.store.timers.remove(&change.key)),
             }
         }
+        self.store.groups.extend(changes.groups.into_iter().map(|group| (group.name.clone(), group)));
+        self.store.counts.extend(changes.group_counts);
         reply
     }
 
+    fn state_of_group(&self, name: &str) -> Option<GroupTerms> {
+        let record = self.store.groups.get(name);
+        record.map_or_else(|| (name == "default").then(GroupTerms::default), Group::terms)
+    }
+
     fn fence(&self, key: &TimerKey) -> Fence {
-        let generation = self.store.0.get(key).map(|timer| timer.generation);
+        let generation = self.store.timers.get(key).map(|timer| timer.generation);
         let attempt = generation.zip(self.in_flight.get(key).copied());
         Fence { session: self.state.session.as_ref().map_or(0, |session| session.number), attempt }
     }
 }
 
-/// A cluster of one shard whose every answer comes at once.
+fn envelope_of(context: RequestContext, command: Command) -> Envelope {
+    let RequestContext { request, principal, traceparent, .. } = context;
+    Envelope { principal, request, traceparent, ..Envelope::own(command) }
+}
+
+/// A cluster of one shard, and a meta shard, whose every answer comes at once.
 pub struct FakeBackend {
     shard: Mutex<Shard>,
+    meta: Mutex<Shard>,
     clock: ManualClock,
     manual: bool,
 }
 
 impl FakeBackend {
+    /// Brings a copy to the shard of timers, and gives how many of the group's it holds.
+    fn copy(&self, group: &Group) -> GroupCounts {
+        let set = Command::SetGroup(Box::new(SetGroup { group: group.copy() }));
+        let Reply::GroupHeld(held) = self.shard.lock().run(self.clock.now(), Envelope::own(set)) else {
+            panic!("no copy of {group:?}")
+        };
+        held.counts
+    }
+
+    /// The groups that are there, by name.
+    fn known_groups(&self) -> Vec<Group> {
+        let meta = self.meta.lock();
+        let mut groups = meta.store.groups.clone();
+        groups.entry("default".into()).or_insert_with(|| Group::unchanged_default(8));
+        groups.into_values().filter(|group| group.phase != Phase::Gone).collect()
+    }
+
+    fn delete(
+        &self,
+        context: RequestContext,
+        name: &str,
+        precondition: &Precondition,
+    ) -> Result<GroupDeleted, BackendError> {
+        let record = self.meta.lock().store.groups.get(name).cloned();
+        let group = record.ok_or(BackendError::GroupNotFound)?;
+        let named = &precondition.versions;
+        if group.phase == Phase::Open && !named.is_empty() && !named.contains(&group.version) {
+            return Ok(GroupDeleted::Refused(Refusal::VersionMismatch(Some(group.version))));
+        }
+        let step = |version, step| Command::StepGroup(StepGroup { name: name.to_owned(), version, step });
+        let mut meta = self.meta.lock();
+        let closing = envelope_of(context, step(group.version, GroupStep::Close));
+        let closed = match meta.run(self.clock.now(), closing) {
+            Reply::Group(done) if done.group.phase == Phase::Gone => return Ok(GroupDeleted::Deleted),
+            Reply::Group(done) => done.group,
+            Reply::Refused(Refusal::VersionMismatch(_)) => return Err(BackendError::GroupNotFound),
+            Reply::Refused(refusal) => return Ok(GroupDeleted::Refused(refusal)),
+            other => panic!("{other:?}"),
+        };
+        let counts = self.copy(&closed);
+        let last = if counts.total() == 0 { GroupStep::Remove } else { GroupStep::Reopen };
+        let Reply::Group(ended) = meta.run(self.clock.now(), Envelope::own(step(closed.version, last)))
+        else {
+            panic!("{closed:?} does not end")
+        };
+        self.copy(&ended.group);
+        Ok(if counts.total() == 0 { GroupDeleted::Deleted } else { GroupDeleted::NotEmpty(counts) })
+    }
+
     /// Fails as what has no error to give can: by a panic.
     fn panic_if_failing(&self) {
         let error = self.shard.lock().errors.pop_front();
@@ -129,10 +207,16 @@ impl Backend for FakeBackend {
             | Command::OpenSession(_)
             | Command::HandOver(_)
             | Command::AdvanceCursor(_)
-            | Command::Expire(_) => panic!("not for the HTTP layer to send: {command:?}"),
+            | Command::Expire(_)
+            | Command::PutGroup(_)
+            | Command::StepGroup(_)
+            | Command::SetGroup(_) => panic!("not for the HTTP layer to send: {command:?}"),
         }
-        let RequestContext { request, principal, traceparent, .. } = context;
-        let envelope = Envelope { principal, request, traceparent, ..Envelope::own(command) };
+        // What a node knows of the group.
+        let group = command.timer().and_then(|key| shard.state_of_group(&key.group));
+        let Some(group) = group else { return async { Err(BackendError::GroupNotFound) }.boxed() };
+        let mut envelope = envelope_of(context, command);
+        envelope.group = Some(group.generation);
         let reply = shard.run(self.clock.now(), envelope);
         async { Ok(reply) }.boxed()
     }
@@ -150,7 +234,10 @@ impl Backend for FakeBackend {
         assert_ne!(key.id, "panic", "a handler that panics");
         let until = shard.in_flight.get(&key).copied();
         let attempt_in_flight = until.map_or(InFlight::No, |until| InFlight::Yes { until });
-        let view = shard.store.0.get(&key).cloned().map(|timer| TimerView { timer, attempt_in_flight });
+        if shard.state_of_group(&key.group).is_none() {
+            return async { Err(BackendError::GroupNotFound) }.boxed();
+        }
+        let view = shard.store.timers.get(&key).cloned().map(|timer| TimerView { timer, attempt_in_flight });
         async { Ok(view) }.boxed()
     }
 
@@ -166,13 +253,82 @@ impl Backend for FakeBackend {
         if let Some(error) = shard.errors.pop_front() {
             return async { Err(error) }.boxed();
         }
+        if shard.state_of_group(&query.group).is_none() {
+            return async { Err(BackendError::GroupNotFound) }.boxed();
+        }
         let mut timers: Vec<Timer> =
-            shard.store.0.values().filter(|timer| query.has(timer)).cloned().collect();
+            shard.store.timers.values().filter(|timer| query.has(timer)).cloned().collect();
         timers.sort_by(|one, other| query.order.compare(&Place::of(one), &Place::of(other)));
         let more = timers.len() > limit;
         let view = |timer| TimerView { timer, attempt_in_flight: InFlight::No };
         let timers = timers.into_iter().take(limit).map(view).collect();
         async move { Ok(Listed { timers, more }) }.boxed()
+    }
+
+    fn find_group(&self, _: RequestContext, name: String) -> BoxFuture<'_, Result<(), BackendError>> {
+        let found = self.shard.lock().state_of_group(&name);
+        async move { found.map(drop).ok_or(BackendError::GroupNotFound) }.boxed()
+    }
+
+    fn put_group(
+        &self,
+        context: RequestContext,
+        put: PutGroup,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        let envelope = envelope_of(context, Command::PutGroup(Box::new(put)));
+        let reply = self.meta.lock().run(self.clock.now(), envelope);
+        if let Reply::Group(done) = &reply {
+            self.copy(&done.group);
+        }
+        async { Ok(reply) }.boxed()
+    }
+
+    fn delete_group(
+        &self,
+        context: RequestContext,
+        name: String,
+        precondition: Precondition,
+    ) -> BoxFuture<'_, Result<GroupDeleted, BackendError>> {
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        let deleted = self.delete(context, &name, &precondition);
+        async { deleted }.boxed()
+    }
+
+    fn group(
+        &self,
+        context: RequestContext,
+        name: String,
+    ) -> BoxFuture<'_, Result<Option<Group>, BackendError>> {
+        drop(context);
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        let found = self.known_groups().into_iter().find(|group| group.name == name);
+        async { Ok(found) }.boxed()
+    }
+
+    fn groups(
+        &self,
+        context: RequestContext,
+        after: Option<String>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Group>, BackendError>> {
+        assert!(context.request.is_none(), "a read has no request key");
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        let behind = |group: &Group| after.as_ref().is_none_or(|after| group.name > *after);
+        let found = self.known_groups().into_iter().filter(behind).take(limit).collect();
+        async { Ok(found) }.boxed()
+    }
+
+    fn cluster_shards(&self) -> u16 {
+        8
     }
 
     fn shard_of(&self, _: &TimerKey) -> u16 {
@@ -291,7 +447,12 @@ impl Api {
 
     pub fn with(manual: bool, settings: HttpSettings) -> Self {
         let clock = ManualClock::new(START);
-        let backend = Arc::new(FakeBackend { shard: Mutex::default(), clock: clock.clone(), manual });
+        let backend = Arc::new(FakeBackend {
+            shard: Mutex::default(),
+            meta: Mutex::default(),
+            clock: clock.clone(),
+            manual,
+        });
         let open = Command::OpenSession(OpenSession { node: NodeId(7) });
         backend.shard.lock().run(START, Envelope::own(open));
         let (batches, lists) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
@@ -357,6 +518,11 @@ impl Api {
         self.backend.shard.lock().errors.push_back(error);
     }
 
+    /// As if the cluster had had as many groups as it takes.
+    pub fn use_up_groups(&self) {
+        self.backend.meta.lock().state.groups = timer_core::limits::GROUPS_MAX;
+    }
+
     pub fn set_ready(&self, reason: Option<&str>) {
         self.backend.shard.lock().ready = reason.map(str::to_owned);
     }
@@ -373,7 +539,7 @@ impl Api {
         let now = self.backend.now();
         let mut shard = self.backend.shard.lock();
         shard.in_flight.remove(&key);
-        let timer = shard.store.0[&key].clone();
+        let timer = shard.store.timers[&key].clone();
         let outcome = Outcome {
             generation: timer.generation,
             attempt: timer.attempts + timer.deferrals + 1,
@@ -393,11 +559,11 @@ impl Api {
 
     /// The record of `id`.
     pub fn record(&self, id: &str) -> Timer {
-        self.backend.shard.lock().store.0[&TimerKey::new("default", id)].clone()
+        self.backend.shard.lock().store.timers[&TimerKey::new("default", id)].clone()
     }
 
     pub fn has_record(&self, id: &str) -> bool {
-        self.backend.shard.lock().store.0.contains_key(&TimerKey::new("default", id))
+        self.backend.shard.lock().store.timers.contains_key(&TimerKey::new("default", id))
     }
 }
 

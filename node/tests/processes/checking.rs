@@ -39,7 +39,7 @@ async fn a_stopped_node_is_whole_until_a_bit_is_flipped() {
     });
     assert_eq!(once, again, "looking changes nothing");
     let shards = once["shards"].as_array().unwrap();
-    assert_eq!((shards.len(), &once["node"]), (2, &json!("n1")));
+    assert_eq!((shards.len(), &once["node"]), (3, &json!("n1")), "two of timers, and the meta shard");
     assert!(shards.iter().all(|shard| shard["appliedIndex"].as_u64() > Some(1) && shard["fault"].is_null()));
     assert!(shards[0]["stateHash"] != shards[1]["stateHash"], "{once}");
 

@@ -17,6 +17,7 @@ mod checking;
 mod destinations;
 mod firing;
 mod formation;
+mod groups;
 mod ids;
 mod isolation;
 mod lagging;

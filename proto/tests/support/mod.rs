@@ -12,12 +12,13 @@ use proptest::sample::select;
 use proto::Numbered;
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, HandOver, Moment,
-    OpenSession, Outcome, Patch, Precondition, Put, PutMode, Redrive,
+    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
+    Moment, OpenSession, Outcome, Patch, Precondition, Put, PutGroup, PutMode, Redrive, SetGroup, StepGroup,
 };
 use timer_core::definition::{
     BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
 };
+use timer_core::group::{Group, GroupSettings, KeptGroupAnswer, Phase};
 use timer_core::ids::{NodeId, Sequence, TimerKey};
 use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
 use timer_core::time::{Millis, Span};
@@ -265,9 +266,50 @@ fn open_attempts() -> BoxedStrategy<Vec<OpenAttempt>> {
     vec(open, 0..4).boxed()
 }
 
+fn group_settings() -> BoxedStrategy<GroupSettings> {
+    (any::<u16>(), span(), span(), any::<bool>(), span(), of(number()))
+        .prop_map(|(shards, retention, dead_retention, retain_payload, horizon_max, pending_max)| {
+            GroupSettings { shards, retention, dead_retention, retain_payload, horizon_max, pending_max }
+        })
+        .boxed()
+}
+
+/// Any group, or what is left of one.
+pub fn group() -> BoxedStrategy<Group> {
+    let answer = (request(), millis(), any_of::<Effect>(), sequence())
+        .prop_map(|(request, at, effect, version)| KeptGroupAnswer { request, at, effect, version });
+    let times = (millis(), millis());
+    (
+        text(),
+        sequence(),
+        sequence(),
+        any_of::<Phase>(),
+        group_settings(),
+        times,
+        any::<bool>(),
+        vec(answer, 0..4),
+    )
+        .prop_map(
+            |(name, generation, version, phase, settings, (created_at, updated_at), settled, answers)| {
+                Group { name, generation, version, phase, settings, created_at, updated_at, settled, answers }
+            },
+        )
+        .boxed()
+}
+
 fn command() -> BoxedStrategy<Command> {
     let delete = (key(), any::<bool>(), precondition(), fence())
         .prop_map(|(key, purge, precondition, fence)| Delete { key, purge, precondition, fence });
+    let put_group = (text(), group_settings(), any::<bool>(), precondition()).prop_map(
+        |(name, settings, keeps_shards, precondition)| PutGroup {
+            name,
+            settings,
+            keeps_shards,
+            precondition,
+        },
+    );
+    let step_group = (text(), sequence(), any_of::<GroupStep>())
+        .prop_map(|(name, version, step)| StepGroup { name, version, step });
     prop_oneof![
         put().prop_map(|put| Command::Put(Box::new(put))),
         patch().prop_map(|patch| Command::Patch(Box::new(patch))),
@@ -281,6 +323,9 @@ fn command() -> BoxedStrategy<Command> {
             .prop_map(|(session, attempts)| Command::HandOver(HandOver { session, attempts })),
         (number(), millis()).prop_map(|(session, to)| Command::AdvanceCursor(AdvanceCursor { session, to })),
         vec((key(), sequence()), 0..5).prop_map(|timers| Command::Expire(Expire { timers })),
+        put_group.prop_map(|put| Command::PutGroup(Box::new(put))),
+        step_group.prop_map(Command::StepGroup),
+        group().prop_map(|group| Command::SetGroup(Box::new(SetGroup { group }))),
     ]
     .boxed()
 }
@@ -295,11 +340,12 @@ fn moment() -> BoxedStrategy<Moment> {
 
 /// Any command and who asked for it.
 pub fn envelope() -> BoxedStrategy<Envelope> {
-    (text(), of(request()), of(text()), of(moment()), command())
-        .prop_map(|(principal, request, traceparent, asked_since, command)| Envelope {
+    (text(), of(request()), of(text()), of(sequence()), of(moment()), command())
+        .prop_map(|(principal, request, traceparent, group, asked_since, command)| Envelope {
             principal,
             request,
             traceparent,
+            group,
             asked_since,
             command,
         })
@@ -405,13 +451,14 @@ fn session() -> BoxedStrategy<Session> {
 
 /// Any shard's state.
 pub fn shard_state() -> BoxedStrategy<ShardState> {
-    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(sequence()))
-        .prop_map(|(last_time, cursor, session, counts, newest_erased)| ShardState {
+    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(sequence()), number())
+        .prop_map(|(last_time, cursor, session, counts, newest_erased, groups)| ShardState {
             last_time,
             cursor,
             session,
             counts,
             newest_erased,
+            groups,
         })
         .boxed()
 }

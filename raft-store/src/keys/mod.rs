@@ -4,6 +4,8 @@
 //! one byte. Integers are big-endian, so that bytes sort as numbers do. Tags are for ever.
 
 pub mod expiry;
+pub mod group;
+pub mod group_counts;
 pub mod listing;
 pub mod log_anchor;
 pub mod log_committed;
@@ -46,12 +48,14 @@ pub mod state_tag {
     pub const LISTING: u8 = 5;
     /// Reserved: the outbox of transitions.
     pub const OUTBOX: u8 = 6;
-    /// Reserved: settings of groups.
+    /// See [`super::group`].
     pub const GROUP: u8 = 7;
     /// Reserved: the history of attempts.
     pub const ATTEMPT: u8 = 8;
     /// Reserved: the wheels of parked timers.
     pub const PARKED: u8 = 9;
+    /// See [`super::group_counts`].
+    pub const GROUP_COUNTS: u8 = 10;
 }
 
 /// A fixed-size integer at `at`, or none if the key is too short.
@@ -82,7 +86,7 @@ mod tests {
         use {log_tag as l, state_tag as s};
         assert_eq!([l::FORMAT, l::VOTE, l::COMMITTED, l::ANCHOR, l::ENTRY], [0, 1, 2, 3, 4]);
         assert_eq!([s::META, s::TIMER, s::WHEEL, s::EXPIRY, s::LISTING], [1, 2, 3, 4, 5]);
-        assert_eq!([s::OUTBOX, s::GROUP, s::ATTEMPT, s::PARKED], [6, 7, 8, 9]);
+        assert_eq!([s::OUTBOX, s::GROUP, s::ATTEMPT, s::PARKED, s::GROUP_COUNTS], [6, 7, 8, 9, 10]);
     }
 
     #[test]

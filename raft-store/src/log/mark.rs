@@ -21,7 +21,8 @@ use crate::limits::SHARDS_MAX;
 use crate::type_config::Vote;
 
 const MAGIC: [u8; 8] = *b"dt-mark\n";
-const FORMAT: u16 = 1;
+/// 1: without the meta shard, the last one.
+const FORMAT: u16 = 2;
 const HEAD: usize = 20;
 const PLACE: usize = 40;
 /// A multiple of every sector size, so that a torn slot can't touch the other.
@@ -100,11 +101,17 @@ impl Mark {
     pub fn load(mut file: Box<dyn MarkFile>, shards: u16) -> Result<Found, StoreError> {
         let Some(content) = file.read()? else { return Ok(Found::Nothing(file)) };
         let mut found: Option<(usize, u64, Vec<Place>)> = None;
+        let asked = usize::from(shards);
         let mut fault = String::new();
         for slot in 0..2 {
             let bytes = content.get(slot * SLOT..(slot + 1) * SLOT).unwrap_or_default();
             match decode(bytes) {
-                Ok((sequence, places)) if found.as_ref().is_none_or(|(_, best, _)| sequence > *best) => {
+                Ok((format, sequence, mut places))
+                    if found.as_ref().is_none_or(|(_, best, _)| sequence > *best) =>
+                {
+                    if format < FORMAT && places.len() + 1 == asked {
+                        places.push(Place::default());
+                    }
                     found = Some((slot, sequence, places));
                 }
                 Ok(_) => {}
@@ -118,7 +125,7 @@ impl Mark {
         let Some((slot, sequence, places)) = found else {
             return Err(StoreError::corrupted("the high-water mark (file `mark`)", fault.trim()));
         };
-        if places.len() != usize::from(shards) {
+        if places.len() != asked {
             let stored = u16::try_from(places.len()).unwrap_or(u16::MAX);
             return Err(StoreError::ShardCount { stored, asked: shards });
         }
@@ -188,7 +195,7 @@ enum SlotFault {
     Damaged(&'static str),
 }
 
-fn decode(bytes: &[u8]) -> Result<(u64, Vec<Place>), SlotFault> {
+fn decode(bytes: &[u8]) -> Result<(u16, u64, Vec<Place>), SlotFault> {
     let short = SlotFault::Damaged("too short");
     let head = || Some((int::<2>(bytes, 8)?, int::<2>(bytes, 10)?, int::<8>(bytes, 12)?));
     let Some((format, shards, sequence)) = head() else { return Err(short) };
@@ -212,7 +219,27 @@ fn decode(bytes: &[u8]) -> Result<(u64, Vec<Place>), SlotFault> {
             vote: (part(4) > 0).then(|| (part(2), part(3), part(4) == 2)),
         }
     });
-    Ok((u64::from_be_bytes(sequence), places.collect()))
+    Ok((format, u64::from_be_bytes(sequence), places.collect()))
+}
+
+/// Makes of a mark's content what a version without a meta shard would have written.
+#[cfg(test)]
+pub(crate) fn as_format_1(content: &mut [u8]) {
+    for slot in content.chunks_mut(SLOT) {
+        let Ok((_, sequence, mut places)) = decode(slot) else { continue };
+        places.pop();
+        let mut bytes = encode(sequence, &places);
+        set_format(&mut bytes, 1);
+        slot[..bytes.len()].copy_from_slice(&bytes);
+    }
+}
+
+#[cfg(test)]
+fn set_format(bytes: &mut [u8], format: u16) {
+    let end = bytes.len() - 8;
+    bytes[8..10].copy_from_slice(&format.to_be_bytes());
+    let sum = xxh3_64(&bytes[..end]);
+    bytes[end..].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// The mark as a file.
@@ -322,10 +349,8 @@ mod tests {
         let path = dir.path().join("mark");
         let mut bytes = fs::read(&path).unwrap();
         let end = HEAD + 3 * PLACE;
-        bytes[9] = 2;
-        let sum = xxh3_64(&bytes[..end]);
-        bytes[end..end + 8].copy_from_slice(&sum.to_be_bytes());
+        set_format(&mut bytes[..end + 8], FORMAT + 1);
         fs::write(&path, &bytes).unwrap();
-        assert!(matches!(load(&dir, 3), Err(StoreError::NewerFormat { found: 2, .. })));
+        assert!(matches!(load(&dir, 3), Err(StoreError::NewerFormat { found: 3, .. })));
     }
 }

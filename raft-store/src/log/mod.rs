@@ -30,7 +30,7 @@ use crate::type_config::LogId;
 
 /// The logs of a node's shards. Dropping it closes them.
 pub struct LogDb {
-    engine: Arc<dyn Engine>,
+    pub(crate) engine: Arc<dyn Engine>,
     cells: Vec<Arc<ShardCell>>,
     writer: Arc<Writer>,
     threads: Mutex<Option<Threads>>,

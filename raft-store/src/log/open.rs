@@ -17,8 +17,8 @@ use crate::log::shard_cell::{ShardCell, scan, unchained};
 use crate::log::tail::Tail;
 use crate::log::writer::Writer;
 
-/// Format byte and shard count (u16).
-const FORMAT: u8 = 1;
+/// Format byte and shard count (u16). 1: without the meta shard, the last one.
+const FORMAT: u8 = 2;
 
 /// Whether nothing was ever written to the log but its format.
 pub(crate) fn is_blank(engine: &dyn View) -> Result<bool, StoreError> {
@@ -79,24 +79,27 @@ pub(crate) fn open(
 }
 
 fn check_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
-    let [high, low] = shards.to_be_bytes();
     match engine.get(&log_format::encode())?.as_deref() {
-        None if is_blank(engine)? => {
-            let mut batch = Batch::default();
-            batch.put(log_format::encode(), vec![FORMAT, high, low]);
-            engine.write(batch, true)
-        }
+        None if is_blank(engine)? => write_format(engine, shards),
         None => Err(StoreError::corrupted("the log", "the format record is missing")),
         Some([format, ..]) if *format > FORMAT => {
             let (found, known) = (u32::from(*format), u32::from(FORMAT));
             Err(StoreError::NewerFormat { what: "the log", found, known })
         }
-        Some([FORMAT, high, low]) => {
-            let stored = u16::from_be_bytes([*high, *low]);
-            if stored == shards { Ok(()) } else { Err(StoreError::ShardCount { stored, asked: shards }) }
-        }
+        Some([format @ 1..=FORMAT, high, low]) => match u16::from_be_bytes([*high, *low]) {
+            stored if stored == shards && *format == FORMAT => Ok(()),
+            stored if stored + 1 == shards && *format < FORMAT => write_format(engine, shards),
+            stored => Err(StoreError::ShardCount { stored, asked: shards }),
+        },
         Some(_) => Err(StoreError::corrupted("the log", "the format record is not one")),
     }
+}
+
+fn write_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
+    let [high, low] = shards.to_be_bytes();
+    let mut batch = Batch::default();
+    batch.put(log_format::encode(), vec![FORMAT, high, low]);
+    engine.write(batch, true)
 }
 
 fn recover(engine: &dyn View, shard: u16, tail_bytes_max: usize) -> Result<Tail, StoreError> {

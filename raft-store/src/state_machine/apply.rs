@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use openraft::storage::EntryResponder;
+use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
 use timer_core::tables::{Changes, Overlay, Tables, TimerChange, apply, index_keys};
 use timer_core::time::Millis;
@@ -11,7 +12,7 @@ use timer_core::timer::{State, Timer};
 use crate::engine::{Batch, View};
 use crate::error::StoreError;
 use crate::failpoint::Failpoint;
-use crate::keys::{expiry, listing, timer, wheel};
+use crate::keys::{expiry, group, group_counts, listing, timer, wheel};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{NoticeSink, StateInner, meta};
 use crate::type_config::{EntryReply, Payload, StoredMembership, TypeConfig};
@@ -29,6 +30,16 @@ impl Tables for Stored<'_> {
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, StoreError> {
         let bytes = self.view.get(&timer::encode(self.incarnation, key))?;
         bytes.map(|bytes| decode_timer(self.shard, &bytes)).transpose()
+    }
+
+    fn group(&self, name: &str) -> Result<Option<Group>, StoreError> {
+        let bytes = self.view.get(&group::encode(self.incarnation, name))?;
+        bytes.map(|bytes| decode_group(self.shard, &bytes)).transpose()
+    }
+
+    fn group_counts(&self, name: &str) -> Result<GroupCounts, StoreError> {
+        let bytes = self.view.get(&group_counts::encode(self.incarnation, name))?;
+        bytes.map_or_else(|| Ok(GroupCounts::default()), |bytes| decode_counts(self.shard, &bytes))
     }
 
     fn first_position(
@@ -55,6 +66,19 @@ impl Tables for Stored<'_> {
 pub(super) fn decode_timer(shard: u16, bytes: &[u8]) -> Result<Timer, StoreError> {
     proto::record::decode_timer(bytes)
         .map_err(|e| StoreError::corrupted(format!("the state of shard {shard}"), format!("a timer: {e}")))
+}
+
+/// Reads a group's record.
+pub(super) fn decode_group(shard: u16, bytes: &[u8]) -> Result<Group, StoreError> {
+    proto::group::decode(bytes)
+        .map_err(|e| StoreError::corrupted(format!("the state of shard {shard}"), format!("a group: {e}")))
+}
+
+/// Reads how many timers a group has.
+pub(super) fn decode_counts(shard: u16, bytes: &[u8]) -> Result<GroupCounts, StoreError> {
+    proto::group::decode_counts(bytes).map_err(|e| {
+        StoreError::corrupted(format!("the state of shard {shard}"), format!("a group's counts: {e}"))
+    })
 }
 
 /// Applies entries in order, in one write, and answers them.
@@ -98,7 +122,7 @@ pub(super) fn apply_batch(
         }
     }
     let Some(applied) = current.applied else { return Ok(()) };
-    let Changes { state, timers, notices } = overlay.into_changes();
+    let Changes { state, timers, groups, group_counts, notices } = overlay.into_changes();
     current.state = state;
 
     let mut batch = Batch::default();
@@ -109,6 +133,12 @@ pub(super) fn apply_batch(
     }
     for change in &timers {
         put_change(&mut batch, current.incarnation, change);
+    }
+    for changed in &groups {
+        batch.put(group::encode(current.incarnation, &changed.name), proto::group::encode(changed));
+    }
+    for (name, counts) in &group_counts {
+        put_counts(&mut batch, current.incarnation, name, counts);
     }
     if membership_changed {
         meta::put_membership(&mut batch, current.incarnation, &current.membership);
@@ -131,6 +161,12 @@ pub(super) fn apply_batch(
         responder.send(reply);
     }
     Ok(())
+}
+
+/// How many timers a group has; a group without any has no record of it.
+pub(super) fn put_counts(batch: &mut Batch, incarnation: u32, name: &str, counts: &GroupCounts) {
+    let key = group_counts::encode(incarnation, name);
+    if counts.total() == 0 { batch.delete(key) } else { batch.put(key, proto::group::encode_counts(counts)) }
 }
 
 /// The keys of a timer in the lists.

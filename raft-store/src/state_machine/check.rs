@@ -1,15 +1,17 @@
 //! Probes of a whole replica: is it equal to others', and do its indexes say what its timers say?
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use timer_core::group::GroupCounts;
 use timer_core::tables::index_keys;
 use timer_core::timer::State;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::engine::View;
 use crate::error::StoreError;
-use crate::keys::{KeyRange, expiry, incarnation_range, listing, timer, wheel};
-use crate::state_machine::apply::decode_timer;
+use crate::keys::{KeyRange, expiry, group, group_counts, incarnation_range, listing, timer, wheel};
+use crate::state_machine::apply::{decode_counts, decode_timer};
 use crate::state_machine::replica::{Current, Replica};
 use crate::state_machine::{StateInner, meta};
 use crate::type_config::LogId;
@@ -34,6 +36,24 @@ pub enum IndexFault {
         counted: [u64; State::ALL.len()],
         /// As found.
         found: [u64; State::ALL.len()],
+    },
+    /// The counts of a group are wrong.
+    #[error("{counted:?} of {group} timers by state are counted, there are {found:?}")]
+    GroupCounts {
+        /// The group.
+        group: String,
+        /// As counted.
+        counted: [u64; State::ALL.len()],
+        /// As found.
+        found: [u64; State::ALL.len()],
+    },
+    /// The number of groups in the shard's state is wrong.
+    #[error("the shard's state counts {counted} groups, there are {found}")]
+    Groups {
+        /// As counted.
+        counted: u64,
+        /// As found.
+        found: u64,
     },
 }
 
@@ -104,10 +124,15 @@ pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Opt
         let (mut wheel_sum, mut expiry_sum, mut listing_sum) =
             (Sum::default(), Sum::default(), Sum::default());
         let mut counts = [0; State::ALL.len()];
+        let mut groups = BTreeMap::<String, GroupCounts>::new();
         let (from, to) = timer::range(incarnation);
         view.scan(&from, &to, &mut |key, value| {
             let timer = decode_timer(replica.shard, value)?;
             counts[timer.state as usize] += 1;
+            match groups.get_mut(&timer.key.group) {
+                Some(counts) => counts.0[timer.state as usize] += 1,
+                None => groups.entry(timer.key.group.clone()).or_default().0[timer.state as usize] += 1,
+            }
             let (keys, name) = (index_keys(Some(&timer)), &key[5..]);
             if let Some((at, generation)) = keys.wheel {
                 wheel_sum.add(&wheel::encode(incarnation, at, generation), name);
@@ -134,6 +159,37 @@ pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Opt
             }
         }
         let counted = current.state.counts;
-        Ok((counted != counts).then_some(IndexFault::Counts { counted, found: counts }))
+        if counted != counts {
+            return Ok(Some(IndexFault::Counts { counted, found: counts }));
+        }
+        check_groups(view, replica.shard, current, groups)
     })
+}
+
+/// Compares what is kept of groups with `found`: their timers.
+fn check_groups(
+    view: &dyn View,
+    shard: u16,
+    current: &Current,
+    mut found: BTreeMap<String, GroupCounts>,
+) -> Result<Option<IndexFault>, StoreError> {
+    let mut fault = None;
+    let (from, to) = group_counts::all(current.incarnation);
+    view.scan(&from, &to, &mut |key, value| {
+        let group = String::from_utf8_lossy(&key[5..]).into_owned();
+        let counted = decode_counts(shard, value)?;
+        let found = found.remove(&group).unwrap_or_default();
+        if counted != found {
+            fault = Some(IndexFault::GroupCounts { group, counted: counted.0, found: found.0 });
+        }
+        Ok(if fault.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    if fault.is_none()
+        && let Some((group, found)) = found.pop_first()
+    {
+        fault = Some(IndexFault::GroupCounts { group, counted: GroupCounts::default().0, found: found.0 });
+    }
+    let (records, counted) =
+        (sum(view, &group::range_from(current.incarnation, ""))?.count, current.state.groups);
+    Ok(fault.or_else(|| (records != counted).then_some(IndexFault::Groups { counted, found: records })))
 }

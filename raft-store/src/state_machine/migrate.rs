@@ -1,32 +1,40 @@
 //! Brings what an earlier version has written to the present format, when it is opened or received.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use timer_core::group::GroupCounts;
 use timer_core::tables::index_keys;
 
 use crate::engine::{Batch, Engine};
 use crate::error::StoreError;
 use crate::keys::timer;
-use crate::state_machine::apply::{decode_timer, put_listing};
+use crate::state_machine::apply::{decode_timer, put_counts, put_listing};
 
 /// Timers whose keys are written at a time.
 const TIMERS_AT_ONCE: usize = 4096;
 
-/// From format 1 to 2: gives the timers of an incarnation their keys in the lists. Nobody else may write meanwhile. What a
-/// crash leaves of it is written again.
-pub(super) fn add_listing(engine: &dyn Engine, shard: u16, incarnation: u32) -> Result<(), StoreError> {
+/// Writes what formats before this one did not have and what follows from the timers of an incarnation: their keys in the
+/// lists (since format 2), and how many each group has (since 3). Nobody else may write meanwhile. What a crash leaves of
+/// it is written again.
+pub(super) fn derive(engine: &dyn Engine, shard: u16, incarnation: u32) -> Result<(), StoreError> {
     let (mut from, to) = timer::range(incarnation);
+    let mut groups = BTreeMap::<String, GroupCounts>::new();
     loop {
         let (mut batch, mut timers, mut last) = (Batch::default(), 0, Vec::new());
         engine.scan(&from, &to, &mut |key, value| {
             let found = decode_timer(shard, value)?;
             put_listing(&mut batch, incarnation, &found.key, index_keys(Some(&found)).listing);
+            groups.entry(found.key.group).or_default().0[found.state as usize] += 1;
             timers += 1;
             last = key.to_vec();
             Ok(if timers < TIMERS_AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         if timers == 0 {
-            return Ok(());
+            for (name, counts) in &groups {
+                put_counts(&mut batch, incarnation, name, counts);
+            }
+            return engine.write(batch, false);
         }
         engine.write(batch, false)?;
         // The least key behind it.

@@ -13,8 +13,8 @@ use crate::keys::{incarnation_range, int, pointer};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{StateDb, StateInner, meta, migrate};
 
-/// 1: without the tables of the lists.
-const FORMAT: u8 = 2;
+/// 1: without the tables of the lists; 2: without groups and without the meta shard, the last one.
+const FORMAT: u8 = 3;
 /// Behind every incarnation.
 const END: [u8; 5] = [0xFF; 5];
 
@@ -87,7 +87,12 @@ fn check_format(engine: &dyn Engine, shards: u16) -> Result<u8, StoreError> {
         }
         Some([format @ 1..=FORMAT, high, low]) => {
             let stored = u16::from_be_bytes([*high, *low]);
-            if stored == shards { Ok(*format) } else { Err(StoreError::ShardCount { stored, asked: shards }) }
+            let had_meta = *format >= FORMAT;
+            if stored + u16::from(!had_meta) == shards {
+                Ok(*format)
+            } else {
+                Err(StoreError::ShardCount { stored, asked: shards })
+            }
         }
         Some(_) => Err(StoreError::corrupted("the state", "the format record is not one")),
     }
@@ -103,10 +108,10 @@ fn write_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
 /// The format is written last, and what was written before it is durable then: a crash leaves the old one, and all of it is
 /// done again.
 fn migrate(engine: &dyn Engine, shards: u16, pointers: &[Option<u32>]) -> Result<(), StoreError> {
-    tracing::info!(format = FORMAT, "bringing the state to the present format: it gets the index for lists");
+    tracing::info!(format = FORMAT, "bringing the state to the present format: this reads every timer");
     for (shard, incarnation) in (0..).zip(pointers) {
         if let Some(incarnation) = incarnation {
-            migrate::add_listing(engine, shard, *incarnation)?;
+            migrate::derive(engine, shard, *incarnation)?;
         }
     }
     engine.flush()?;

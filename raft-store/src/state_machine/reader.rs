@@ -4,6 +4,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use timer_core::command::Moment;
+use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
 use timer_core::list::ListQuery;
 use timer_core::shard_state::ShardState;
@@ -12,9 +13,9 @@ use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
 use crate::error::StoreError;
-use crate::keys::{KeyRange, expiry, timer, wheel};
+use crate::keys::{KeyRange, expiry, group, timer, wheel};
 use crate::limits::SCAN_ITEMS_MAX;
-use crate::state_machine::apply::Stored;
+use crate::state_machine::apply::{Stored, decode_group};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{StateInner, check, list};
 use crate::type_config::LogId;
@@ -63,10 +64,51 @@ impl StateReader {
     /// # Errors
     /// When the store can't be read or is damaged.
     pub fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, StoreError> {
+        self.stored(|stored| stored.timer(key))
+    }
+
+    fn stored<T>(&self, read: impl FnOnce(&Stored<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let current = self.replica.current();
         let view = &*self.inner.engine;
         let stored = Stored { view, shard: self.replica.shard, incarnation: current.incarnation };
-        self.inner.noted(stored.timer(key))
+        self.inner.noted(read(&stored))
+    }
+
+    /// The record of the group `name`, also of one that is gone.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn group(&self, name: &str) -> Result<Option<Group>, StoreError> {
+        self.stored(|stored| stored.group(name))
+    }
+
+    /// How many timers the group `name` has in this shard.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn group_counts(&self, name: &str) -> Result<GroupCounts, StoreError> {
+        self.stored(|stored| stored.group_counts(name))
+    }
+
+    /// Records of groups from the name `from` on, also of those that are gone, in the order of names; at most `limit` (and
+    /// [`SCAN_ITEMS_MAX`]).
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn groups(&self, from: &str, limit: usize) -> Result<Vec<Group>, StoreError> {
+        let current = self.replica.current();
+        let limit = limit.min(SCAN_ITEMS_MAX);
+        let (from, to) = group::range_from(current.incarnation, from);
+        let mut groups = Vec::new();
+        let scanned = self.inner.engine.scan(&from, &to, &mut |_, value| {
+            if groups.len() >= limit {
+                return Ok(ControlFlow::Break(()));
+            }
+            groups.push(decode_group(self.replica.shard, value)?);
+            Ok(ControlFlow::Continue(()))
+        });
+        self.inner.noted(scanned)?;
+        Ok(groups)
     }
 
     /// Pending timers in the order of their wheel positions, from `from` to before `until`; at most `limit`

@@ -1,17 +1,11 @@
-//! Lists: what the index gives is what the timers say, page by page, also after a state of an earlier version was opened or
-//! received.
+//! Lists: what the index gives is what the timers say, page by page.
 
 use timer_core::list::{ListOrder, ListQuery, Place};
 use timer_core::time::Millis;
 use timer_core::timer::{State, Timer};
 
 use super::memory;
-use super::snapshots::{sent, take};
-use super::workload::{START, Shard, history, key, reopen, run};
-use crate::Stores;
-use crate::engine::Batch;
-use crate::keys::{listing, pointer};
-use crate::state_machine::snapshot::Header;
+use super::workload::{START, Shard, history, key, run};
 
 const ENTRIES: u64 = 200;
 
@@ -83,50 +77,4 @@ async fn pages_of_any_size_hold_what_the_timers_say_in_order() {
     assert!(
         pages(&shard, &ListQuery { group: "other".into(), ..query(ListOrder::Id) }, 9, 1 << 20).is_empty()
     );
-}
-
-/// Makes of the present state one of format 1, which had no index for lists.
-fn make_old(stores: &Stores) {
-    let engine = &stores.state().inner().engine;
-    let mut batch = Batch::default();
-    for replica in &stores.state().inner().replicas {
-        batch.delete_range(listing::all(replica.current().incarnation));
-    }
-    let shards = engine.get(&pointer::format()).unwrap().unwrap()[1..].to_vec();
-    batch.put(pointer::format(), [vec![1], shards].concat());
-    engine.write(batch, false).unwrap();
-    engine.flush().unwrap();
-}
-
-#[tokio::test]
-async fn a_state_of_format_1_gets_the_index_when_it_is_opened() {
-    let (disk, stores) = memory(2);
-    let mut shard = Shard::open(&stores, 0);
-    run(&stores, &mut shard, &history(ENTRIES)).await.unwrap();
-    let before = shard.hash();
-    make_old(&stores);
-    assert_ne!(shard.stores.reader.check_indexes(), Ok(None));
-    drop((shard, stores));
-    disk.crash();
-    let stores = reopen(&disk, 2).unwrap();
-    let shard = Shard::open(&stores, 0);
-    shard.check();
-    assert_eq!(shard.hash(), before);
-    assert_eq!(stores.state().inner().engine.get(&pointer::format()).unwrap().unwrap()[0], 2);
-}
-
-#[tokio::test]
-async fn a_snapshot_of_format_1_gets_the_index_when_it_is_received() {
-    let (_disk, stores) = memory(1);
-    let mut shard = Shard::open(&stores, 0);
-    run(&stores, &mut shard, &history(ENTRIES)).await.unwrap();
-    let expected = shard.hash();
-    make_old(&stores);
-    let (header, chunks) = sent(&mut shard).await;
-    let header = Header { format: 1, ..Header::decode(&header).unwrap() }.encode();
-    let (_disk, stores) = memory(1);
-    let mut receiver = Shard::open(&stores, 0);
-    take(&stores, &mut receiver, &header, &chunks).await.unwrap();
-    receiver.check();
-    assert_eq!(receiver.hash(), expected);
 }

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod durability;
 mod equal;
+mod formats;
 #[cfg(feature = "rocksdb")]
 mod kill;
 mod listing;

@@ -45,6 +45,7 @@ pub use client::{Answer, CallOptions, Client};
 pub use error::{BuildError, Error, Failure, Outcome, Problem};
 pub use model::batch::{BatchOperation, BatchResult, BatchResults};
 pub use model::cluster::{Clock, ClusterView, Info, NodeView, Routing, ShardLeader, ShardView};
+pub use model::group::{Group, GroupInput, GroupPage};
 pub use model::input::{RetryPolicyInput, TimerInput};
 pub use model::list::{ListOptions, ListOrder, TimerPage};
 pub use model::patch::{RetryPolicyPatch, TimerPatch};

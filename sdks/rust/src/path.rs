@@ -41,6 +41,12 @@ pub fn batch_path(group: &str) -> String {
     format!("/api/v1/groups/{}/batch", encode(group))
 }
 
+/// The path of a group.
+#[must_use]
+pub fn group_path(group: &str) -> String {
+    format!("/api/v1/groups/{}", encode(group))
+}
+
 /// The path of a group's timers.
 #[must_use]
 pub fn timers_path(group: &str) -> String {

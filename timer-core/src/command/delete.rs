@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flight};
+use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flight, group};
 use crate::ids::TimerKey;
 use crate::tables::{Overlay, Tables};
 use crate::timer::{Effect, State};
@@ -56,7 +56,8 @@ pub(crate) fn apply<T: Tables>(
         overlay.erase(&delete.key, context.sequence);
         return Ok(Reply::done(Effect::Purged, timer, in_flight));
     }
-    timer.end(State::Cancelled, context.now);
+    let settings = group::settings(overlay, &delete.key)?;
+    timer.end(State::Cancelled, context.now, &settings);
     timer.version = context.sequence;
     timer.updated_at = context.now;
     timer.in_flight = in_flight;

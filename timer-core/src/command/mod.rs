@@ -10,9 +10,13 @@ pub mod open_session;
 pub mod outcome;
 pub mod patch;
 pub mod put;
+pub mod put_group;
 pub mod redrive;
+pub mod set_group;
+pub mod step_group;
 
 mod answers;
+mod group;
 mod precondition;
 
 use alloc::boxed::Box;
@@ -27,11 +31,15 @@ pub use open_session::OpenSession;
 pub use outcome::{AttemptResult, Outcome};
 pub use patch::Patch;
 pub use put::{Put, PutMode};
+pub use put_group::PutGroup;
 pub use redrive::Redrive;
+pub use set_group::SetGroup;
+pub use step_group::{GroupStep, StepGroup};
 
+use crate::group::{Group, GroupCounts};
 use crate::ids::{Sequence, TimerKey};
 use crate::tables::{Overlay, Tables};
-use crate::time::Millis;
+use crate::time::{Millis, Span};
 use crate::timer::{Effect, InFlight, RequestKey, Timer};
 
 /// One entry of a shard's log: commands that were proposed together and are applied in order.
@@ -52,6 +60,8 @@ pub struct Envelope {
     pub request: Option<RequestKey>,
     /// The W3C `traceparent` of the request.
     pub traceparent: Option<String>,
+    /// The generation of the timer's group that whoever asks goes by; none for what the cluster itself proposes.
+    pub group: Option<Sequence>,
     /// Set if the request was sent before and its answer did not come: nothing of it was applied by then.
     pub asked_since: Option<Moment>,
     /// What is asked for.
@@ -71,7 +81,14 @@ impl Envelope {
     /// For what the cluster itself proposes.
     #[must_use]
     pub const fn own(command: Command) -> Self {
-        Self { principal: String::new(), request: None, traceparent: None, asked_since: None, command }
+        Self {
+            principal: String::new(),
+            request: None,
+            traceparent: None,
+            group: None,
+            asked_since: None,
+            command,
+        }
     }
 }
 
@@ -98,6 +115,12 @@ pub enum Command {
     AdvanceCursor(AdvanceCursor),
     /// Erase finished timers whose retention is over.
     Expire(Expire),
+    /// In the meta shard: make or change a group.
+    PutGroup(Box<PutGroup>),
+    /// In the meta shard: take a group a step further on its way.
+    StepGroup(StepGroup),
+    /// In a shard of timers: have a copy of a group.
+    SetGroup(Box<SetGroup>),
 }
 
 /// What the dispatcher of the leader knew about a timer when it fenced it for a delete or replace.
@@ -137,6 +160,10 @@ pub enum Reply {
     Outcome(bool),
     /// The session's number.
     SessionOpened(u64),
+    /// A group was changed, or found as it was to be.
+    Group(Box<GroupDone>),
+    /// A shard has a group's version, or a later one.
+    GroupHeld(GroupHeld),
     /// Nothing to say.
     Ack,
 }
@@ -153,6 +180,26 @@ pub struct Done {
     pub in_flight: InFlight,
     /// Whether this is the answer of an earlier request.
     pub replayed: bool,
+}
+
+/// What became of a group in the meta shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDone {
+    /// What was done.
+    pub effect: Effect,
+    /// The group afterwards.
+    pub group: Group,
+    /// Whether this is the answer of an earlier request: `effect` is of then, the group as it is now.
+    pub replayed: bool,
+}
+
+/// What a shard has of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupHeld {
+    /// The version that it has.
+    pub version: Sequence,
+    /// The group's timers there.
+    pub counts: GroupCounts,
 }
 
 /// Why nothing was done.
@@ -181,6 +228,21 @@ pub enum Refusal {
         /// What is wrong with it, for people.
         message: String,
     },
+    /// A time that is right in itself lies beyond what the group allows.
+    OutOfRange {
+        /// The field's name in the API.
+        field: String,
+        /// How far ahead it may lie.
+        most: Span,
+    },
+    /// There is no such group here, or it is of another generation than whoever asked goes by.
+    GroupNotFound,
+    /// The group is being deleted.
+    GroupClosed,
+    /// The group has as many pending timers as it may have here.
+    QuotaExceeded,
+    /// The cluster has had as many groups as it takes.
+    TooManyGroups,
 }
 
 /// What a command means for the leader's dispatcher. Losing one is safe: a new leader reads the tables.
@@ -214,6 +276,8 @@ pub(crate) struct Context<'a> {
     pub(crate) request: Option<&'a RequestKey>,
     /// Of the request.
     pub(crate) traceparent: Option<&'a String>,
+    /// See [`Envelope::group`].
+    pub(crate) group: Option<Sequence>,
     /// See [`Envelope::asked_since`].
     pub(crate) asked_since: Option<Moment>,
 }
@@ -224,6 +288,9 @@ pub(crate) fn dispatch<T: Tables>(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Reply, T::Error> {
+    if let Some(refusal) = group_fault(overlay, context, command)? {
+        return Ok(Reply::Refused(refusal));
+    }
     match command {
         Command::Put(put) => put::apply(overlay, context, put),
         Command::Patch(patch) => patch::apply(overlay, context, patch),
@@ -235,6 +302,43 @@ pub(crate) fn dispatch<T: Tables>(
         Command::HandOver(hand_over) => Ok(hand_over::apply(&mut overlay.state, hand_over)),
         Command::AdvanceCursor(advance) => advance_cursor::apply(overlay, *advance),
         Command::Expire(expire) => expire::apply(overlay, context, expire),
+        Command::PutGroup(put) => put_group::apply(overlay, context, put),
+        Command::StepGroup(step) => step_group::apply(overlay, context, step),
+        Command::SetGroup(set) => set_group::apply(overlay, set),
+    }
+}
+
+/// Why a client's command on a timer is refused whatever it asks for: its group is not here, or not the one that the
+/// sender knows, so that the timer may belong to another shard.
+fn group_fault<T: Tables>(
+    overlay: &mut Overlay<'_, T>,
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Option<Refusal>, T::Error> {
+    let Some((key, known)) = command.timer().zip(context.group) else { return Ok(None) };
+    let here = overlay.group_terms(&key.group)?;
+    Ok(here.is_none_or(|here| here.generation != known).then_some(Refusal::GroupNotFound))
+}
+
+impl Command {
+    /// The timer that a client's command is about.
+    #[must_use]
+    pub const fn timer(&self) -> Option<&TimerKey> {
+        match self {
+            Self::Put(put) => Some(&put.key),
+            Self::Patch(patch) => Some(&patch.key),
+            Self::Delete(delete) => Some(&delete.key),
+            Self::Fire(fire) => Some(&fire.key),
+            Self::Redrive(redrive) => Some(&redrive.key),
+            Self::Outcome(_)
+            | Self::OpenSession(_)
+            | Self::HandOver(_)
+            | Self::AdvanceCursor(_)
+            | Self::Expire(_)
+            | Self::PutGroup(_)
+            | Self::StepGroup(_)
+            | Self::SetGroup(_) => None,
+        }
     }
 }
 

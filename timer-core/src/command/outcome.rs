@@ -2,8 +2,9 @@
 
 use alloc::format;
 
-use crate::command::{Context, Reply, flight};
+use crate::command::{Context, Reply, flight, group};
 use crate::definition::Payload;
+use crate::group::GroupSettings;
 use crate::ids::{Sequence, TimerKey};
 use crate::limits::{DEFERRAL_DELAY_MIN, DEFERRALS_MAX};
 use crate::mutant::Mutant;
@@ -78,13 +79,21 @@ pub(crate) fn apply<T: Tables>(
     let Some(mut timer) = overlay.timer(&outcome.key)?.filter(awaited).cloned() else {
         return Ok(Reply::Outcome(false));
     };
+    let settings = group::settings(overlay, &outcome.key)?;
     let (now, cursor) = (context.now, overlay.state.cursor);
     timer.manual = false;
     match &outcome.result {
         AttemptResult::Delivered => {
             count(&mut timer, outcome);
             timer.executed_at = Some(outcome.finished_at);
-            timer.end(State::Delivered, now);
+            timer.end(State::Delivered, now, &settings);
+        }
+        AttemptResult::DeliveredNext { execute_at, .. }
+            if group::horizon_fault(&settings, *execute_at, now).is_some() =>
+        {
+            count(&mut timer, outcome);
+            timer.last_error = Some(too_far(outcome));
+            die(&mut timer, outcome, now, &settings);
         }
         AttemptResult::DeliveredNext { execute_at, payload } => {
             // Counted first: what has been answered is not on its way any more.
@@ -105,20 +114,20 @@ pub(crate) fn apply<T: Tables>(
                     timer.state = State::Retrying;
                     timer.wait(at, cursor, now);
                 }
-                None => die(&mut timer, outcome, now),
+                None => die(&mut timer, outcome, now, &settings),
             }
         }
         AttemptResult::Deferred { until } => {
             timer.deferrals += 1;
             if timer.deferrals > DEFERRALS_MAX {
                 timer.last_error = Some(too_many_deferrals(outcome));
-                die(&mut timer, outcome, now);
+                die(&mut timer, outcome, now, &settings);
             } else {
                 timer.state = if timer.attempts == 0 { State::Scheduled } else { State::Retrying };
                 timer.wait((*until).max(now + DEFERRAL_DELAY_MIN), cursor, now);
             }
         }
-        AttemptResult::Skipped => timer.end(State::Skipped, now),
+        AttemptResult::Skipped => timer.end(State::Skipped, now, &settings),
     }
     timer.version = context.sequence;
     timer.updated_at = now;
@@ -132,9 +141,9 @@ fn count(timer: &mut Timer, outcome: &Outcome) {
     timer.first_attempt_at = timer.first_attempt_at.or(Some(outcome.started_at));
 }
 
-fn die(timer: &mut Timer, outcome: &Outcome, now: Millis) {
+fn die(timer: &mut Timer, outcome: &Outcome, now: Millis, settings: &GroupSettings) {
     timer.executed_at = Some(outcome.finished_at);
-    timer.end(State::Dead, now);
+    timer.end(State::Dead, now, settings);
 }
 
 /// When to try again after the failure that has just been counted, or `None` if the policy has no more.
@@ -152,6 +161,15 @@ fn retry_at(timer: &Timer, outcome: &Outcome, retry_after: Option<Millis>, now: 
     let asked = retry_after.map(|at| at.min(now + policy.interval_max).min(last));
     let at = (outcome.finished_at + wait).max(now).max(asked.unwrap_or_default());
     (at <= last).then_some(at)
+}
+
+fn too_far(outcome: &Outcome) -> LastError {
+    LastError {
+        kind: ErrorKind::InvalidCallbackAnswer,
+        status: None,
+        message: "nextExecuteAt lies further ahead than the group allows".into(),
+        at: outcome.finished_at,
+    }
 }
 
 fn too_many_deferrals(outcome: &Outcome) -> LastError {

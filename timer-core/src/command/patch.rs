@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flight};
+use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flight, group};
 use crate::definition::{BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy};
 use crate::ids::TimerKey;
 use crate::tables::{Overlay, Tables};
@@ -107,6 +107,10 @@ pub(crate) fn apply<T: Tables>(
     }
     if let Some((field, message)) = definition.fault() {
         return Ok(Reply::Refused(Refusal::Invalid { field: field.into(), message: message.into() }));
+    }
+    let moved = (definition.execute_at != timer.definition.execute_at).then_some(definition.execute_at);
+    if let Some(refusal) = group::fault(overlay, &patch.key, true, moved, context.now)? {
+        return Ok(Reply::Refused(refusal));
     }
     let renewed = definition.makes_new_generation(&timer.definition);
     if renewed {

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flight};
+use crate::command::{Context, Fence, Precondition, Refusal, Reply, answers, flight, group};
 use crate::definition::Definition;
 use crate::ids::TimerKey;
 use crate::tables::{Overlay, Tables};
@@ -71,10 +71,14 @@ pub(crate) fn apply<T: Tables>(
     if let Some(refusal) = put.precondition.flight_fault(in_flight) {
         return Ok(Reply::Refused(refusal));
     }
+    let execute_at = put.delay.map_or(put.definition.execute_at, |delay| context.now + delay);
+    let was_pending = record.as_ref().is_some_and(|record| record.state.is_pending());
+    if let Some(refusal) = group::fault(overlay, &put.key, was_pending, Some(execute_at), context.now)? {
+        return Ok(Reply::Refused(refusal));
+    }
     let effect = if existing.is_some() { Effect::Replaced } else { Effect::Created };
     let created_at = existing.map_or(context.now, |existing| existing.created_at);
     let answers = record.map_or_else(Vec::new, |record| record.answers);
-    let execute_at = put.delay.map_or(put.definition.execute_at, |delay| context.now + delay);
     let definition = Definition { execute_at, ..put.definition.clone() };
     let mut timer = Timer {
         key: put.key.clone(),

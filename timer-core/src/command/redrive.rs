@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::command::{Context, Precondition, Refusal, Reply, answers};
+use crate::command::{Context, Precondition, Refusal, Reply, answers, group};
 use crate::ids::TimerKey;
 use crate::tables::{Overlay, Tables};
 use crate::timer::{Effect, State};
@@ -41,6 +41,9 @@ pub(crate) fn apply<T: Tables>(
         State::Delivered | State::Skipped | State::Cancelled => {
             return Ok(Reply::Refused(Refusal::Finished(Box::new(timer))));
         }
+    }
+    if let Some(refusal) = group::fault(overlay, &redrive.key, false, None, context.now)? {
+        return Ok(Reply::Refused(refusal));
     }
     timer.attempts += timer.deferrals;
     timer.deferrals = 0;

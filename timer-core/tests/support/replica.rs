@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use timer_core::command::{Entry, Notice, Reply};
+use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::shard_state::ShardState;
 use timer_core::tables::{Overlay, Tables, apply, index_keys, lowest_position};
@@ -19,6 +20,18 @@ impl Tables for Store {
 
     fn timer(&self, key: &TimerKey) -> Result<Option<Timer>, Infallible> {
         Ok(self.0.get(key).cloned())
+    }
+
+    fn group(&self, _: &str) -> Result<Option<Group>, Infallible> {
+        Ok(None)
+    }
+
+    fn group_counts(&self, name: &str) -> Result<GroupCounts, Infallible> {
+        let mut counts = GroupCounts::default();
+        for timer in self.0.values().filter(|timer| timer.key.group == name) {
+            counts.0[timer.state as usize] += 1;
+        }
+        Ok(counts)
     }
 
     fn first_position(

@@ -84,9 +84,15 @@ pub fn seen(reply: &Reply) -> Seen {
             Refusal::RequestKeyReused => Seen::Refused("key reused"),
             Refusal::Forgotten => Seen::Refused("forgotten"),
             Refusal::Invalid { .. } => Seen::Refused("invalid"),
+            Refusal::OutOfRange { .. } => Seen::Refused("out of range"),
+            Refusal::GroupNotFound => Seen::Refused("no group"),
+            Refusal::GroupClosed => Seen::Refused("group closed"),
+            Refusal::QuotaExceeded => Seen::Refused("quota"),
+            Refusal::TooManyGroups => Seen::Refused("groups"),
         },
         Reply::Outcome(counted) => Seen::Outcome(*counted),
         Reply::SessionOpened(number) => Seen::Session(*number),
         Reply::Ack => Seen::Ack,
+        Reply::Group(_) | Reply::GroupHeld(_) => unreachable!("no command was about a group"),
     }
 }

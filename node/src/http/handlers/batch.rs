@@ -52,6 +52,8 @@ pub async fn batch(State(state): State<HttpState>, request: Request) -> Result<R
         }
     }
     let idempotency_key = context::idempotency_key(&parts.headers)?;
+    let reading = context::of_read(&state, &request_id(&parts), &parts.headers);
+    state.backend.find_group(reading, group.clone()).await?;
     // Until there is a place, the body stays where it comes from.
     let place = tokio::time::timeout(state.settings.deadline, state.batches.clone().acquire_owned()).await;
     let Ok(Ok(place)) = place else { return Err(too_many()) };

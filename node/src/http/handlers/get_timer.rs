@@ -22,9 +22,11 @@ pub async fn get_timer(State(state): State<HttpState>, request: Request) -> Resu
     let key = ids::timer_key(parts.uri.path())?;
     let query = Query::parse(parts.uri.query(), &[REVEAL])?;
     let reveal = if query.flag(REVEAL)? { Reveal::Yes } else { Reveal::No };
-    let shard = state.backend.shard_of(&key);
     let context = context::of_read(&state, &request_id(&parts), &parts.headers);
-    let Some(view) = state.backend.get(context, key).await? else {
+    let found = state.backend.get(context, key.clone()).await?;
+    // Now the node knows the group.
+    let shard = state.backend.shard_of(&key);
+    let Some(view) = found else {
         return Err(problem::of_refusal(&Refusal::NotFound, shard));
     };
     let version = view.timer.version;

@@ -3,20 +3,27 @@
 pub mod batch;
 pub mod cluster;
 pub mod create_timer;
+pub mod delete_group;
 pub mod delete_timer;
 pub mod dev_clock;
 pub mod error_page;
 pub mod fire_timer;
+pub mod get_group;
 pub mod get_timer;
 pub mod health;
 pub mod info;
+pub mod list_groups;
 pub mod list_timers;
 pub mod metrics;
+pub mod patch_group;
 pub mod patch_timer;
+pub mod put_group;
 pub mod put_timer;
 pub mod redrive_timer;
 pub mod routing;
 pub mod unknown;
+
+mod group_change;
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
@@ -79,14 +86,20 @@ impl Change {
         body: Option<Fingerprint>,
         command: Command,
     ) -> Result<Answer, Problem> {
-        let shard = state.backend.shard_of(&self.key);
         let fingerprint = fingerprint::of_request(operation, &self.key, &self.precondition, body);
         let context =
             context::of_change(state, &self.request_id, &self.headers, self.idempotency_key, fingerprint);
-        match state.backend.submit(context, command).await? {
+        let reply = state.backend.submit(context, command).await?;
+        // Now the node knows the group.
+        let shard = state.backend.shard_of(&self.key);
+        match reply {
             Reply::Done(done) => Ok(Answer { done: *done, shard }),
             Reply::Refused(refusal) => Err(problem::of_refusal(&refusal, shard)),
-            Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::Ack => Err(output::unexpected_reply()),
+            Reply::Outcome(_)
+            | Reply::SessionOpened(_)
+            | Reply::Group(_)
+            | Reply::GroupHeld(_)
+            | Reply::Ack => Err(output::unexpected_reply()),
         }
     }
 }

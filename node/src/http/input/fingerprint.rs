@@ -11,6 +11,7 @@ use timer_core::time::Millis;
 use timer_core::timer::Fingerprint;
 
 use super::callback::{BODY_MODES, METHODS};
+use super::group::SentGroup;
 use super::sent::{Sent, When};
 
 /// A hash over named parts. A part is its name, its length and its bytes, so that no two lists of parts
@@ -159,6 +160,39 @@ pub fn of_request(
     parts.number("nothingInFlight", nothing_in_flight.then_some(1));
     if let Some(Fingerprint(bytes)) = body {
         parts.part("body", &bytes);
+    }
+    parts.finish()
+}
+
+/// The fingerprint of a request about a group.
+#[must_use]
+pub fn of_group_request(
+    operation: &str,
+    name: &str,
+    precondition: &Precondition,
+    sent: Option<&SentGroup>,
+) -> Fingerprint {
+    let mut parts = Parts::new("group/1");
+    parts.text("operation", Some(operation));
+    parts.text("group", Some(name));
+    let Precondition { absent, versions, present, generation: _, nothing_in_flight: _ } = precondition;
+    parts.number("absent", absent.then_some(1));
+    for version in versions {
+        parts.number("version", Some(version.0));
+    }
+    parts.number("present", present.then_some(1));
+    if let Some(sent) = sent {
+        let SentGroup { shards, retention, dead_retention, retain_payload, horizon_max, pending_max } = sent;
+        parts.number("shards", shards.map(u64::from));
+        parts.number("retention", retention.map(|span| span.0));
+        parts.number("deadRetention", dead_retention.map(|span| span.0));
+        parts.number("retainPayload", retain_payload.map(u64::from));
+        parts.number("maxHorizon", horizon_max.map(|span| span.0));
+        match pending_max {
+            Some(Some(most)) => parts.number("maxPending", Some(*most)),
+            Some(None) => parts.part("noMaxPending", &[]),
+            None => {}
+        }
     }
     parts.finish()
 }

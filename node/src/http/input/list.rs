@@ -22,10 +22,10 @@ const EXECUTE_AFTER: &str = "executeAfter";
 const EXECUTE_BEFORE: &str = "executeBefore";
 /// The order.
 const ORDER_BY: &str = "orderBy";
-/// Timers of a page.
-const LIMIT: &str = "limit";
+/// How many a page holds.
+pub(super) const LIMIT: &str = "limit";
 /// Where a page begins.
-const CURSOR: &str = "cursor";
+pub(super) const CURSOR: &str = "cursor";
 
 /// All that there are.
 const KNOWN: [&str; 8] = [STATE, ID_PREFIX, EXECUTE_AFTER, EXECUTE_BEFORE, ORDER_BY, LIMIT, CURSOR, REVEAL];
@@ -118,7 +118,7 @@ fn order(given: &Query, faults: &mut Faults) -> ListOrder {
     order
 }
 
-fn limit(given: &Query, faults: &mut Faults) -> usize {
+pub(super) fn limit(given: &Query, faults: &mut Faults) -> usize {
     let Some(text) = given.get(LIMIT) else { return LIST_LIMIT_DEFAULT };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod callback;
 pub mod faults;
 pub mod fingerprint;
+pub mod group;
 pub mod json;
 pub mod list;
 pub mod payload;

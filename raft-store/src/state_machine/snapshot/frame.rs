@@ -15,7 +15,7 @@ use crate::state_machine::SnapshotError;
 use crate::type_config::{LogId, StoredMembership};
 
 /// That of the records: see `open.rs`.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 const HEADER_SEED: u64 = u64::MAX;
 const CHUNK_HEAD: usize = 17;
 

@@ -195,7 +195,7 @@ impl SnapshotReceiver {
         }
         if header.format < FORMAT {
             let number = incarnation.number.unwrap_or_default();
-            blocking(inner.engine.blocks(), || migrate::add_listing(&*inner.engine, header.shard.0, number))?;
+            blocking(inner.engine.blocks(), || migrate::derive(&*inner.engine, header.shard.0, number))?;
         }
         Ok(ReceivedSnapshot { header, incarnation: Arc::new(Mutex::new(incarnation)) })
     }

@@ -2,6 +2,7 @@
 
 pub mod builder;
 mod call;
+mod groups;
 pub mod retry;
 mod transport;
 
@@ -21,7 +22,7 @@ use crate::model::patch::TimerPatch;
 use crate::model::timer::Timer;
 use crate::path::{TimerName, batch_path, timers_path};
 use builder::ClientBuilder;
-use call::{Call, Core};
+use call::{Call, Core, Reply};
 
 /// A client of one cluster. Clones share its connections.
 #[derive(Clone, Debug)]
@@ -283,6 +284,15 @@ impl Client {
         body: Option<&impl Serialize>,
         options: &CallOptions,
     ) -> Result<Answer<T>, Error> {
+        self.answer(Self::change_call(method, path, body, options)?).await
+    }
+
+    fn change_call(
+        method: Method,
+        path: String,
+        body: Option<&impl Serialize>,
+        options: &CallOptions,
+    ) -> Result<Call, Error> {
         let mut call = Call::new(method, with_query(path, options));
         if let Some(body) = body {
             call.json(body)?;
@@ -295,7 +305,7 @@ impl Client {
         if let Some(version) = options.if_version {
             call.header(http::header::IF_MATCH, &format!("\"{version}\""))?;
         }
-        self.answer(call).await
+        Ok(call)
     }
 
     async fn answer<T: DeserializeOwned>(&self, call: Call) -> Result<Answer<T>, Error> {
@@ -305,14 +315,18 @@ impl Client {
             reason: fault.to_string(),
             outcome: call.outcome_of_lost(),
         })?;
-        Ok(Answer {
+        Ok(Self::answer_of(reply, value))
+    }
+
+    fn answer_of<T>(reply: Reply, value: T) -> Answer<T> {
+        Answer {
             value,
             created: reply.status == http::StatusCode::CREATED,
             replayed: reply.headers.contains_key("idempotency-replayed"),
             request_id: reply.header("x-request-id"),
             tries: reply.tries,
             body: reply.body,
-        })
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod cluster;
+pub mod group;
 pub mod input;
 pub mod list;
 pub mod patch;

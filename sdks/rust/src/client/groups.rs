@@ -1,0 +1,65 @@
+//! The operations on groups.
+
+use http::Method;
+
+use super::call::Call;
+use super::{Answer, CallOptions, Client};
+use crate::error::Error;
+use crate::model::group::{Group, GroupInput, GroupPage};
+use crate::path::{encode, group_path};
+
+impl Client {
+    /// Makes a group, or gives it these settings; what is not named has its default.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn put_group(
+        &self,
+        name: &str,
+        input: &GroupInput,
+        options: &CallOptions,
+    ) -> Result<Answer<Group>, Error> {
+        self.change(Method::PUT, group_path(name), Some(input), options).await
+    }
+
+    /// Reads a group.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn group(&self, name: &str, options: &CallOptions) -> Result<Answer<Group>, Error> {
+        self.read(group_path(name), options).await
+    }
+
+    /// Changes some of a group's settings; what is not named stays.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn patch_group(
+        &self,
+        name: &str,
+        input: &GroupInput,
+        options: &CallOptions,
+    ) -> Result<Answer<Group>, Error> {
+        self.change(Method::PATCH, group_path(name), Some(input), options).await
+    }
+
+    /// Deletes a group that holds no timers.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn delete_group(&self, name: &str, options: &CallOptions) -> Result<Answer<()>, Error> {
+        let call = Self::change_call(Method::DELETE, group_path(name), None::<&()>, options)?;
+        let reply = self.core.run(&call).await?;
+        Ok(Self::answer_of(reply, ()))
+    }
+
+    /// Reads a page of groups: at most `limit` (1 to 1000), from `cursor` ([`GroupPage::next_cursor`]) or the first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn groups(&self, limit: u16, cursor: Option<&str>) -> Result<Answer<GroupPage>, Error> {
+        let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={}", encode(cursor)));
+        let call = Call::new(Method::GET, format!("/api/v1/groups?limit={limit}{cursor}"));
+        self.answer(call).await
+    }
+}

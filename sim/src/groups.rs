@@ -1,0 +1,109 @@
+//! A client that makes groups, puts a timer into each, and deletes them, while there are faults. It alone works on its
+//! groups, so it knows what every definite answer has to be: a group whose making was answered is known to every node, and
+//! one whose delete was answered takes nothing. Deliberately absent: what its timers do, which are far away.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use crate::client;
+use crate::plan::Plan;
+
+/// Between two tries of a request that was not answered definitely.
+const AGAIN: Duration = Duration::from_millis(300);
+/// Between two groups.
+const PAUSE: Duration = Duration::from_millis(900);
+/// Groups whose names are used in turn, so that each comes again with another number of shards.
+const NAMES: u32 = 2;
+
+/// Makes and deletes groups until it is over.
+pub struct Tender {
+    plan: Rc<Plan>,
+    over: Rc<Cell<bool>>,
+    failures: Rc<RefCell<Vec<String>>>,
+    rng: SmallRng,
+    keys: u32,
+}
+
+impl Tender {
+    /// A client that has yet to begin. What must not be goes to `failures`.
+    #[must_use]
+    pub fn new(plan: Rc<Plan>, over: Rc<Cell<bool>>, failures: Rc<RefCell<Vec<String>>>) -> Self {
+        let rng = SmallRng::seed_from_u64(plan.seed ^ 0x6700_9500);
+        Self { plan, over, failures, rng, keys: 0 }
+    }
+
+    /// Goes on until it is over or something was wrong.
+    pub async fn work(mut self) {
+        for round in 0.. {
+            if self.round(&format!("tended-{}", round % NAMES)).await.is_none() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// One life of a group. None: it is over, or something was wrong.
+    async fn round(&mut self, name: &str) -> Option<()> {
+        let group = format!("/api/v1/groups/{name}");
+        let shards = self.rng.random_range(1..=self.plan.shards);
+        let (status, made) = self.ask("PUT", &group, Some(json!({ "shards": shards }))).await?;
+        self.expect(status == 201 && made["shards"] == shards, &format!("PUT {group}: {status} {made}"))?;
+        for id in 0..3 {
+            let timer = format!("{group}/timers/{id}");
+            let far = json!({ "delay": "30d", "callbackUrl": "http://r1:9000/good" });
+            let (status, put) = self.ask("PUT", &timer, Some(far)).await?;
+            self.expect(status == 201, &format!("PUT {timer}: {status} {put}"))?;
+            let (status, read) = self.ask("GET", &timer, None).await?;
+            self.expect(status == 200, &format!("GET {timer}: {status} {read}"))?;
+        }
+        let (status, kept) = self.ask("DELETE", &group, None).await?;
+        self.expect(status == 409, &format!("DELETE {group}, which holds timers: {status} {kept}"))?;
+        for id in 0..3 {
+            for purge in ["", "?purge=true"] {
+                let timer = format!("{group}/timers/{id}{purge}");
+                let (status, gone) = self.ask("DELETE", &timer, None).await?;
+                // A purge that is asked again may not find its timer any more.
+                let fits = status == 200
+                    || (status == 404 && gone["code"] == "TIMER_NOT_FOUND" && !purge.is_empty());
+                self.expect(fits, &format!("DELETE {timer}: {status} {gone}"))?;
+            }
+        }
+        let (status, deleted) = self.ask("DELETE", &group, None).await?;
+        self.expect(status == 204, &format!("DELETE {group}: {status} {deleted}"))?;
+        let timer = format!("{group}/timers/late");
+        let far = json!({ "delay": "30d", "callbackUrl": "http://r1:9000/good" });
+        let (status, refused) = self.ask("PUT", &timer, Some(far)).await?;
+        let fits = status == 404 && refused["code"] == "GROUP_NOT_FOUND";
+        self.expect(fits, &format!("PUT {timer}, whose group is gone: {status} {refused}"))
+    }
+
+    /// Asks one node after the other, with one key, until there is a definite answer. None: it is over.
+    async fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
+        self.keys += 1;
+        let key = format!("tender-{}", self.keys);
+        loop {
+            if self.over.get() {
+                return None;
+            }
+            let node = format!("n{}", self.rng.random_range(1..=self.plan.nodes));
+            let answer = client::ask(&node, method, path, &key, body.as_ref()).await;
+            tracing::info!(target: "sim", node, method, path, ?answer, "asked about a group");
+            match answer {
+                Some((status, answer)) if status < 500 => return Some((status, answer)),
+                _ => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    fn expect(&self, fits: bool, what: &str) -> Option<()> {
+        if !fits {
+            self.failures.borrow_mut().push(what.to_owned());
+        }
+        fits.then_some(())
+    }
+}
