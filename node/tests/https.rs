@@ -1,6 +1,6 @@
 //! The REST API's listener over TLS: who gets through, who does not, and that neither holds anybody else up; and a
 //! certificate that is exchanged under open connections.
-#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
 
 mod certificates;
 

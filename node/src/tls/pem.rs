@@ -68,9 +68,11 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
 /// # Errors
 /// See [`PemError`].
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| match error {
-        Error::NoItemsFound => PemError::NoKey { path: path.into() },
-        other => invalid(path, &other),
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|error| {
+        if matches!(error, Error::NoItemsFound) {
+            return PemError::NoKey { path: path.into() };
+        }
+        invalid(path, &error)
     })
 }
 

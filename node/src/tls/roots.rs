@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 
 use super::pem::{PemError, certificates};
 
@@ -59,8 +58,7 @@ pub fn authorities(ca_files: &[PathBuf]) -> Result<RootCertStore, RootsError> {
     let mut roots = RootCertStore::empty();
     for path in ca_files {
         for (at, certificate) in certificates(path)?.into_iter().enumerate() {
-            let added = roots.add(CertificateDer::from(certificate));
-            added.map_err(|error| RootsError::NotAnAuthority {
+            roots.add(certificate).map_err(|error| RootsError::NotAnAuthority {
                 path: path.clone(),
                 number: at + 1,
                 error,
