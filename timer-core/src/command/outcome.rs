@@ -175,6 +175,7 @@ fn too_far(outcome: &Outcome) -> LastError {
 fn too_many_deferrals(outcome: &Outcome) -> LastError {
     LastError {
         kind: ErrorKind::TooManyDeferrals,
+        newer_kind: None,
         status: None,
         message: format!("the receiver answered \"not yet\" more than {DEFERRALS_MAX} times"),
         at: outcome.finished_at,
