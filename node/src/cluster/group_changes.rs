@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use timer_core::command::{
-    Command, Envelope, GroupHeld, GroupStep, Precondition, Refusal, Reply, SetGroup, StepGroup,
-};
+use timer_core::command::{Command, Envelope, GroupStep, Precondition, Refusal, Reply, SetGroup, StepGroup};
 use timer_core::group::{Group, GroupCounts, Phase};
 use timer_core::timer::State;
 use tokio::time::Instant;
@@ -72,25 +70,32 @@ impl Running {
                 traceparent: traceparent.clone(),
                 ..Envelope::own(Command::StepGroup(step))
             };
-            match self.submit_to(self.meta(), &mut envelope, deadline).await? {
-                Reply::Group(done) if done.group.phase == Phase::Gone => return Ok(GroupDeleted::Deleted),
-                Reply::Group(done) if done.group.phase == Phase::Closed => {
+            let done = match self.submit_to(self.meta(), &mut envelope, deadline).await? {
+                Reply::Group(done) => done,
+                Reply::Refused(Refusal::VersionMismatch(_)) if group.phase == Phase::Gone => {
+                    return Err(BackendError::GroupNotFound);
+                }
+                // Somebody has changed it meanwhile.
+                Reply::Refused(Refusal::VersionMismatch(_)) => continue,
+                Reply::Refused(refusal) => return Ok(GroupDeleted::Refused(refusal)),
+                other @ (Reply::Done(_)
+                | Reply::Outcome(_)
+                | Reply::SessionOpened(_)
+                | Reply::GroupHeld(_)
+                | Reply::Ack) => return Err(unexpected(&other)),
+            };
+            match done.group.phase {
+                Phase::Gone => return Ok(GroupDeleted::Deleted),
+                Phase::Closed => {
                     if let Some(deleted) = self.finish_delete(done.group, deadline).await.map_err(begun)? {
                         return Ok(deleted);
                     }
                 }
                 // The answer of an earlier delete, whose group held timers or was made again since.
-                Reply::Group(done) => {
+                Phase::Open => {
                     let counts = self.spread(&done.group, deadline).await?;
                     return Ok(GroupDeleted::NotEmpty(counts));
                 }
-                Reply::Refused(Refusal::VersionMismatch(_)) if group.phase == Phase::Gone => {
-                    return Err(BackendError::GroupNotFound);
-                }
-                // Somebody has changed it meanwhile.
-                Reply::Refused(Refusal::VersionMismatch(_)) => {}
-                Reply::Refused(refusal) => return Ok(GroupDeleted::Refused(refusal)),
-                other => return Err(unexpected(&other)),
             }
         }
         Err(BackendError::Internal(format!("the group {name:?} changes all the time")))
@@ -139,7 +144,11 @@ impl Running {
         match self.submit_to(self.meta(), &mut envelope, deadline).await? {
             Reply::Group(done) => Ok(Some(done.group)),
             Reply::Refused(_) => Ok(None),
-            other => Err(unexpected(&other)),
+            other @ (Reply::Done(_)
+            | Reply::Outcome(_)
+            | Reply::SessionOpened(_)
+            | Reply::GroupHeld(_)
+            | Reply::Ack) => Err(unexpected(&other)),
         }
     }
 
@@ -149,10 +158,9 @@ impl Running {
         let copies = hosts.into_iter().map(|host| async move {
             let set = SetGroup { group: group.copy() };
             let mut envelope = Envelope::own(Command::SetGroup(Box::new(set)));
-            match self.submit_to(host, &mut envelope, deadline).await? {
-                Reply::GroupHeld(GroupHeld { counts, .. }) => Ok(counts),
-                other => Err(unexpected(&other)),
-            }
+            let reply = self.submit_to(host, &mut envelope, deadline).await?;
+            let Reply::GroupHeld(held) = reply else { return Err(unexpected(&reply)) };
+            Ok(held.counts)
         });
         let mut total = GroupCounts::default();
         for counts in try_join_all(copies).await? {

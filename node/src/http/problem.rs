@@ -288,7 +288,18 @@ pub fn of_group_refusal(refusal: &Refusal) -> Problem {
             faults.into_problem()
         }
         // The others are the same for a group as for a timer, or are none of a group's; no shard shows in them.
-        other => of_refusal(other, 0),
+        Refusal::NotFound
+        | Refusal::Exists(_)
+        | Refusal::Finished(_)
+        | Refusal::NotFinished(_)
+        | Refusal::AttemptInFlight(_)
+        | Refusal::RequestKeyReused
+        | Refusal::Forgotten
+        | Refusal::OutOfRange { .. }
+        | Refusal::GroupNotFound
+        | Refusal::GroupClosed
+        | Refusal::QuotaExceeded
+        | Refusal::TooManyGroups => of_refusal(refusal, 0),
     }
 }
 
