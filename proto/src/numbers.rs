@@ -50,8 +50,7 @@ numbered!(Phase: Open, Closed, Gone);
 numbered!(GroupStep: Settle, Close, Reopen, Remove);
 numbered!(
     ErrorKind: HttpStatus, ReceiverRefused, TimedOut, Connect, Dns, Tls, Transport, BlockedAddress,
-    InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback, TlsCertificateExpired, TlsWrongHost, TlsUnknownCa,
-    TlsProtocol, ConnectionRefused, ConnectionReset, ConnectTimedOut, AnswerTimedOut, ReadTimedOut
+    InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback
 );
 
 /// Whose number this is, in a field that must name somebody.

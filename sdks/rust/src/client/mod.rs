@@ -5,7 +5,6 @@ mod call;
 mod groups;
 pub mod retry;
 mod transport;
-mod trust;
 
 use std::sync::Arc;
 
