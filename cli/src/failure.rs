@@ -145,14 +145,14 @@ fn exit_of(problem: &Problem) -> Exit {
 fn advice_for(problem: &Problem) -> Vec<String> {
     let advice = match problem.code.as_str() {
         "TIMER_NOT_FOUND" => "a finished timer is kept for its retention only; is the --group right?",
-        "GROUP_NOT_FOUND" => "the group `default` exists in every cluster",
+        "GROUP_NOT_FOUND" => "`timerctl group list` shows those that there are",
         "TIMER_EXISTS" => "`timerctl create --replace` replaces it, `timerctl update` changes some of it",
         "TIMER_FINISHED" => {
             "`timerctl create --replace` with the same id starts it anew; a dead one: `timerctl redrive`"
         }
         "TIMER_NOT_FINISHED" => "`timerctl delete` without --purge cancels it",
         "ATTEMPT_IN_FLIGHT" => "wait until that attempt has ended, or leave out --refuse-in-flight",
-        "VERSION_MISMATCH" => "read it again with `timerctl get` and decide on what it is now",
+        "VERSION_MISMATCH" => "read it again and decide on what it is now",
         "BLOCKED_ADDRESS" => {
             "callbacks to loopback and private addresses need an exception in `delivery.allow`; `timerd dev` allows them"
         }

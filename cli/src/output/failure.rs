@@ -17,7 +17,7 @@ pub fn text(failure: &Failure) -> String {
         if let Some(timer) = &problem.timer {
             lines.push(format!("  the timer is {}, version {}", timer.state.as_str(), timer.version));
         } else if let Some(version) = problem.version {
-            lines.push(format!("  the timer is at version {version}"));
+            lines.push(format!("  it is at version {version}"));
         }
         if let Some(until) = &problem.attempt_in_flight_until {
             lines.push(format!("  that attempt ends at {until} at the latest"));
@@ -69,7 +69,7 @@ mod tests {
 error: TIMER_EXISTS (409): taken
   a: b
   c: d
-  the timer is at version 7
+  it is at version 7
 hint: `timerctl create --replace` replaces it, `timerctl update` changes some of it
 request id: r1
 ";

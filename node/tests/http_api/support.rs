@@ -168,7 +168,11 @@ impl FakeBackend {
             Reply::Group(done) => done.group,
             Reply::Refused(Refusal::VersionMismatch(_)) => return Err(BackendError::GroupNotFound),
             Reply::Refused(refusal) => return Ok(GroupDeleted::Refused(refusal)),
-            other => panic!("{other:?}"),
+            other @ (Reply::Done(_)
+            | Reply::Outcome(_)
+            | Reply::SessionOpened(_)
+            | Reply::GroupHeld(_)
+            | Reply::Ack) => panic!("{other:?}"),
         };
         let counts = self.copy(&closed);
         let last = if counts.total() == 0 { GroupStep::Remove } else { GroupStep::Reopen };
