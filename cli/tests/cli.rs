@@ -236,7 +236,7 @@ async fn each_refusal_has_its_exit_code_and_says_what_to_do() {
     for (status, code, exit, says) in [
         (404, "TIMER_NOT_FOUND", 3, "--group"),
         (409, "TIMER_FINISHED", 4, "redrive"),
-        (412, "VERSION_MISMATCH", 4, "timerctl get"),
+        (412, "VERSION_MISMATCH", 4, "read it again"),
         (422, "OUT_OF_RANGE", 6, "what is wrong"),
         (500, "INTERNAL", 1, "outcome: unknown"),
         (404, "ROUTE_NOT_FOUND", 1, "--endpoint"),
@@ -452,4 +452,55 @@ async fn list_all_goes_on_to_the_end_and_gives_scripts_the_pages() {
 async fn an_empty_list_says_so() {
     let server = FakeServer::start([page(&[], None)]).await;
     assert_eq!(run(&server.url, &["list"]).await.out, "no timers\n");
+}
+
+#[tokio::test]
+async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
+    let group = json!({
+        "name": "orders", "generation": 8192, "version": 8192, "shards": 4, "retention": "7d", "deadRetention": "30d",
+        "retainPayload": false, "maxHorizon": "30d", "maxPending": 5, "createdAt": "2026-12-01T09:00:00.000Z",
+        "updatedAt": "2026-12-01T09:00:00.000Z",
+    });
+    let answer = |status, body: String| Step::Answer(status, vec![], body);
+    let page = json!({ "groups": [group], "nextCursor": null });
+    let server = FakeServer::start(vec![
+        answer(201, group.to_string()),
+        answer(200, group.to_string()),
+        answer(200, group.to_string()),
+        answer(200, page.to_string()),
+        answer(204, String::new()),
+    ])
+    .await;
+    let mut shown = Vec::new();
+    for args in [
+        vec!["group", "create", "orders", "--shards", "4", "--retention", "7d", "--max-pending", "5"],
+        vec!["group", "update", "orders", "--no-max-pending", "--max-horizon", "30d"],
+        vec!["group", "get", "orders"],
+        vec!["group", "list"],
+        vec!["group", "delete", "orders"],
+    ] {
+        let ran = run(&server.url, &args).await;
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+        shown.push(ran.out);
+    }
+    let seen = server.seen();
+    let lines: Vec<_> = seen.iter().map(|s| format!("{} {}", s.method, s.target)).collect();
+    let path = "/api/v1/groups/orders";
+    let expected = [
+        format!("PUT {path}"),
+        format!("PATCH {path}"),
+        format!("GET {path}"),
+        "GET /api/v1/groups?limit=1000".to_owned(),
+        format!("DELETE {path}"),
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(seen[0].json(), json!({ "shards": 4, "retention": "7d", "maxPending": 5 }));
+    assert_eq!(seen[1].json(), json!({ "maxHorizon": "30d", "maxPending": null }));
+    assert!(
+        shown[0].starts_with("created group orders\n") && shown[0].contains("max pending     5"),
+        "{}",
+        shown[0]
+    );
+    assert!(shown[3].contains("orders") && shown[3].lines().count() == 2, "{}", shown[3]);
+    assert_eq!(shown[4], "deleted group orders\n");
 }
