@@ -9,6 +9,7 @@ pub mod error;
 pub mod record;
 pub mod wire;
 
+mod attempt;
 mod command;
 mod definition;
 mod numbers;

@@ -1,5 +1,6 @@
 //! The numbers of enums. Each stands in one table, beside the name that store.proto gives it.
 
+use timer_core::attempt::Trigger;
 use timer_core::command::PutMode;
 use timer_core::definition::{BodyMode, Method};
 use timer_core::timer::{Effect, ErrorKind, State};
@@ -49,6 +50,7 @@ numbered!(
     ErrorKind: HttpStatus, ReceiverRefused, TimedOut, Connect, Dns, Tls, Transport, BlockedAddress,
     InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback
 );
+numbered!(Trigger: Schedule, Retry, Fire, Redrive);
 
 /// Whose number this is, in a field that must name somebody.
 pub(crate) fn known<T: Numbered>(

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::attempt::{Attempt, slot_after, slots};
 use crate::command::{self, Context, Entry, Notice, Reply};
 use crate::ids::{Sequence, TimerKey};
 use crate::shard_state::ShardState;
@@ -31,6 +32,12 @@ pub trait Tables {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Self::Error>;
+
+    /// The history of `key` by slots. Asked only about an outcome that is history.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, Self::Error>;
 }
 
 /// The state of a shard on top of a store: what a batch of entries has changed and the store does not have
@@ -49,6 +56,10 @@ pub struct Overlay<'a, T: Tables> {
 struct Cell {
     before: Option<Timer>,
     now: Option<Timer>,
+    /// What was recorded in its history, by slots.
+    attempts: BTreeMap<u8, Attempt>,
+    /// Whether it was erased in between: the history that the store has is not its own.
+    erased: bool,
 }
 
 /// What a batch changed.
@@ -71,6 +82,8 @@ pub struct TimerChange {
     pub before: Option<Timer>,
     /// As it is to be.
     pub after: Option<Timer>,
+    /// What its history has in these slots from now on.
+    pub attempts: BTreeMap<u8, Attempt>,
 }
 
 /// The index keys of a timer. A store keeps exactly these beside each record: [`index_keys`] is the only
@@ -83,6 +96,9 @@ pub struct IndexKeys {
     pub expiry: Option<(Millis, Sequence)>,
     /// In the lists: state and time.
     pub listing: Option<(State, Millis)>,
+    /// In the history: so many slots, from 0 on. Those of [`TimerChange::attempts`] are written, and those that are no
+    /// more are removed; no other changes.
+    pub attempts: u8,
 }
 
 /// The lowest position from `from` to before `until` that one of `timers` waits at.
@@ -101,6 +117,7 @@ pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
         wheel: t.position.map(|at| (at, t.generation)),
         expiry: t.purge_at.map(|at| (at, t.version)),
         listing: Some((t.state, t.definition.execute_at)),
+        attempts: slots(t.attempts_recorded),
     })
 }
 
@@ -119,7 +136,8 @@ impl<'a, T: Tables> Overlay<'a, T> {
         if !self.timers.contains_key(key) {
             let before = self.tables.timer(key)?;
             let now = before.clone();
-            self.timers.insert(key.clone(), Cell { before, now });
+            let cell = Cell { before, now, attempts: BTreeMap::new(), erased: false };
+            self.timers.insert(key.clone(), cell);
         }
         Ok(self.timers.get(key).and_then(|cell| cell.now.as_ref()))
     }
@@ -135,6 +153,26 @@ impl<'a, T: Tables> Overlay<'a, T> {
         self.set(&key, Some(timer));
     }
 
+    /// Adds `attempt` to the history of `timer`, which the caller [`put`](Self::put)s afterwards.
+    pub(crate) fn record(&mut self, timer: &mut Timer, attempt: Attempt) {
+        let cell = self.timers.get_mut(&timer.key);
+        assert!(cell.is_some(), "{}: recorded without being read", timer.key);
+        let Some(cell) = cell else { return };
+        cell.attempts.insert(slot_after(timer.attempts_recorded), attempt);
+        timer.attempts_recorded += 1;
+    }
+
+    /// The history of `key` as it is now, by slots.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub(crate) fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, T::Error> {
+        let Some(cell) = self.timers.get(key) else { return self.tables.attempts(key) };
+        let mut attempts = if cell.erased { BTreeMap::new() } else { self.tables.attempts(key)? };
+        attempts.extend(cell.attempts.iter().map(|(slot, attempt)| (*slot, attempt.clone())));
+        Ok(attempts)
+    }
+
     /// The lowest position of the wheel from `from` to before `until` that a timer waits at now.
     ///
     /// # Errors
@@ -145,10 +183,14 @@ impl<'a, T: Tables> Overlay<'a, T> {
         Ok(lowest_position(here, from, until).into_iter().chain(stored).min())
     }
 
-    /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before. `change` is its last one,
+    /// Erases the timer of `key` and its history, which must have been read with [`timer`](Self::timer) before. `change` is its last one,
     /// this included if a client asked for it: its answer is not kept, there is nothing to keep it with.
     pub fn erase(&mut self, key: &TimerKey, change: Sequence) {
         self.set(key, None);
+        if let Some(cell) = self.timers.get_mut(key) {
+            cell.attempts.clear();
+            cell.erased = true;
+        }
         self.state.newest_erased = self.state.newest_erased.max(Some(change));
     }
 
@@ -174,7 +216,12 @@ impl<'a, T: Tables> Overlay<'a, T> {
             .timers
             .into_iter()
             .filter(|(_, cell)| cell.before != cell.now)
-            .map(|(key, cell)| TimerChange { key, before: cell.before, after: cell.now })
+            .map(|(key, Cell { before, now, attempts, .. })| TimerChange {
+                key,
+                before,
+                after: now,
+                attempts,
+            })
             .collect();
         let notices = timers.iter().flat_map(notices).collect();
         Changes { state: self.state, timers, notices }

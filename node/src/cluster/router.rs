@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft_store::type_config::LeaderId;
+use timer_core::attempt::Attempt;
 use timer_core::command::{Envelope, Moment, Reply};
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
@@ -24,11 +25,12 @@ use super::node::Running;
 use crate::backend::{Applied, BackendError, Listed, TimerView};
 use crate::observability::metrics::Forwarded;
 use crate::peer::frame::{
-    Body, Failure, Lane, ListRequest, ReadRequest, SubmitRequest, failure::Kind, frame, list_reply,
-    read_reply, submit_reply,
+    AttemptsRequest, Body, Failure, Lane, ListRequest, ReadRequest, SubmitRequest, attempts_reply,
+    failure::Kind, frame, list_reply, read_reply, submit_reply,
 };
 use crate::peer::link::LinkError;
-use crate::peer::{list_codec, reply_codec};
+use crate::peer::reply_codec::ReplyError;
+use crate::peer::{history_codec, list_codec, reply_codec};
 use crate::shard::host::ShardHost;
 use crate::shard::proposer::ProposeError;
 
@@ -96,9 +98,25 @@ impl Running {
             }
         }
     }
-}
 
-impl Running {
+    /// Reads the history of the attempts of `key`, linearizably; none if there is no such timer.
+    ///
+    /// # Errors
+    /// See [`BackendError`].
+    pub async fn attempts(
+        &self,
+        key: &TimerKey,
+        wait: Duration,
+    ) -> Result<Option<Vec<Attempt>>, BackendError> {
+        let mut search = Search::new(self, self.host_of(key), wait);
+        loop {
+            let tried = search.try_attempts(key).await;
+            if let Some(result) = search.settle(tried).await {
+                return result;
+            }
+        }
+    }
+
     /// Reads the first timers of a list in one shard, linearizably.
     ///
     /// # Errors
@@ -139,6 +157,11 @@ impl<'a> Search<'a> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// The same for a peer.
+    fn left_ms(&self) -> u64 {
+        u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The peer to ask, if the leader is one.
     fn remote(&self) -> Option<LeaderId> {
         let known = self.hint.or_else(|| self.host.leader());
@@ -155,15 +178,12 @@ impl<'a> Search<'a> {
         let Some(leader) = self.remote() else { return Try::NotLeader(None) };
         let request = SubmitRequest {
             envelope: proto::entry::encode_envelope(envelope),
-            deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
+            deadline_ms: self.left_ms(),
             leader_term: leader.term,
         };
         match self.ask(leader.node_id, Body::Submit(request)).await {
             Ok(Body::SubmitReply(reply)) => match reply.result {
-                Some(submit_reply::Result::Reply(reply)) => match reply_codec::reply_in(&reply) {
-                    Ok(reply) => Try::Done(reply),
-                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
-                },
+                Some(submit_reply::Result::Reply(reply)) => from_answer(reply_codec::reply_in(&reply)),
                 Some(submit_reply::Result::Failure(failure)) => from_remote(&failure),
                 None => Try::Unknown("an empty answer".to_owned()),
             },
@@ -178,18 +198,36 @@ impl<'a> Search<'a> {
             return tried.map_or(Try::NotLeader(None), from_local);
         }
         let Some(leader) = self.remote() else { return Try::NotLeader(None) };
-        let request = ReadRequest {
-            group: key.group.clone(),
-            timer_id: key.id.clone(),
-            deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
-        };
+        let request =
+            ReadRequest { group: key.group.clone(), timer_id: key.id.clone(), deadline_ms: self.left_ms() };
         match self.ask(leader.node_id, Body::Read(request)).await {
             Ok(Body::ReadReply(reply)) => match reply.result {
-                Some(read_reply::Result::Found(found)) => match reply_codec::found_in(&found) {
-                    Ok(found) => Try::Done(found),
-                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
-                },
+                Some(read_reply::Result::Found(found)) => from_answer(reply_codec::found_in(&found)),
                 Some(read_reply::Result::Failure(failure)) => from_remote(&failure),
+                None => Try::NotLeader(None),
+            },
+            // A read has no effect, so nothing about it is unknown.
+            Ok(_) | Err(_) => Try::NotLeader(None),
+        }
+    }
+
+    async fn try_attempts(&mut self, key: &TimerKey) -> Try<Option<Vec<Attempt>>> {
+        if self.host.office().is_some() {
+            let tried = tokio::time::timeout_at(self.deadline, self.host.attempts(key)).await;
+            return tried.map_or(Try::NotLeader(None), from_local);
+        }
+        let Some(leader) = self.remote() else { return Try::NotLeader(None) };
+        let request = AttemptsRequest {
+            group: key.group.clone(),
+            timer_id: key.id.clone(),
+            deadline_ms: self.left_ms(),
+        };
+        match self.ask(leader.node_id, Body::Attempts(request)).await {
+            Ok(Body::AttemptsReply(reply)) => match reply.result {
+                Some(attempts_reply::Result::History(history)) => {
+                    from_answer(history_codec::history_in(&history))
+                }
+                Some(attempts_reply::Result::Failure(failure)) => from_remote(&failure),
                 None => Try::NotLeader(None),
             },
             // A read has no effect, so nothing about it is unknown.
@@ -206,15 +244,12 @@ impl<'a> Search<'a> {
         let request = ListRequest {
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             bytes_max: u32::try_from(bytes_max).unwrap_or(u32::MAX),
-            deadline_ms: u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX),
+            deadline_ms: self.left_ms(),
             ..list_codec::query_out(query)
         };
         match self.ask(leader.node_id, Body::List(request)).await {
             Ok(Body::ListReply(reply)) => match reply.result {
-                Some(list_reply::Result::Listed(listed)) => match list_codec::listed_in(&listed) {
-                    Ok(listed) => Try::Done(listed),
-                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
-                },
+                Some(list_reply::Result::Listed(listed)) => from_answer(list_codec::listed_in(&listed)),
                 Some(list_reply::Result::Failure(failure)) => from_remote(&failure),
                 None => Try::NotLeader(None),
             },
@@ -286,6 +321,10 @@ fn is_not_leader(body: &Body) -> bool {
             Some(list_reply::Result::Failure(failure)) => failure,
             Some(list_reply::Result::Listed(_)) | None => return false,
         },
+        Body::AttemptsReply(reply) => match &reply.result {
+            Some(attempts_reply::Result::Failure(failure)) => failure,
+            Some(attempts_reply::Result::History(_)) | None => return false,
+        },
         _ => return false,
     };
     failure.kind() == Kind::NotLeader
@@ -304,6 +343,11 @@ fn from_local<T>(result: Result<T, ProposeError>) -> Try<T> {
         Err(ProposeError::DiskFull) => Try::Failed(BackendError::DiskFull),
         Err(ProposeError::Untrusted(_)) => Try::NotLeader(None),
     }
+}
+
+/// What a peer has answered, if it can be understood.
+fn from_answer<T>(answer: Result<T, ReplyError>) -> Try<T> {
+    answer.map_or_else(|e| Try::Failed(BackendError::Internal(e.to_string())), Try::Done)
 }
 
 fn from_link<T>(e: LinkError) -> Try<T> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
+use timer_core::attempt::Attempt;
 use timer_core::command::{Command, Envelope, Reply};
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
@@ -97,6 +98,14 @@ impl Backend for Node {
         key: TimerKey,
     ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>> {
         async move { self.running_or_unavailable()?.get(&key, context.deadline).await }.boxed()
+    }
+
+    fn attempts(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+    ) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, BackendError>> {
+        async move { self.running_or_unavailable()?.attempts(&key, context.deadline).await }.boxed()
     }
 
     fn list(

@@ -14,9 +14,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::codec;
 use super::frame::{
-    Body, ClockReply, Frame, Hello, ListReply, ListRequest, OutcomesReply, OutcomesRequest, ProbeReply,
-    ProbeRequest, ReadReply, ReadRequest, Refusal, SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest,
-    TransferReply, TransferRequest, VoteReply, VoteRequest, refusal, reply,
+    AttemptsReply, AttemptsRequest, Body, ClockReply, Frame, Hello, ListReply, ListRequest, OutcomesReply,
+    OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest, Refusal, SnapshotBegin, SnapshotReply,
+    SubmitReply, SubmitRequest, TransferReply, TransferRequest, VoteReply, VoteRequest, refusal, reply,
 };
 use super::turns::{Turn, Turns};
 use crate::shard::raft::Raft;
@@ -54,6 +54,8 @@ pub trait Inbound: Send + Sync + 'static {
     fn read(&self, shard: u16, request: ReadRequest) -> BoxFuture<'_, ReadReply>;
     /// A forwarded list.
     fn list(&self, shard: u16, request: ListRequest) -> BoxFuture<'_, ListReply>;
+    /// A forwarded read of a history.
+    fn attempts(&self, shard: u16, request: AttemptsRequest) -> BoxFuture<'_, AttemptsReply>;
     /// Outcomes of a leader that has left office.
     fn outcomes(&self, shard: u16, request: OutcomesRequest) -> BoxFuture<'_, bool>;
     /// A snapshot begins; what follows goes to the sink.
@@ -252,6 +254,7 @@ async fn answer(inbound: Arc<dyn Inbound>, out: mpsc::Sender<Result<Frame, Statu
         Some(Body::Submit(request)) => Body::SubmitReply(inbound.submit(number, request).await),
         Some(Body::Read(request)) => Body::ReadReply(inbound.read(number, request).await),
         Some(Body::List(request)) => Body::ListReply(inbound.list(number, request).await),
+        Some(Body::Attempts(request)) => Body::AttemptsReply(inbound.attempts(number, request).await),
         Some(Body::Outcomes(request)) => {
             Body::OutcomesReply(OutcomesReply { accepted: inbound.outcomes(number, request).await })
         }

@@ -10,11 +10,10 @@ use crate::engine::{Batch, Engine, View};
 use crate::error::StoreError;
 use crate::health::Latch;
 use crate::keys::{incarnation_range, int, pointer};
+use crate::state_machine::migrate::{self, FORMAT};
 use crate::state_machine::replica::Replica;
-use crate::state_machine::{StateDb, StateInner, meta, migrate};
+use crate::state_machine::{StateDb, StateInner, meta};
 
-/// 1: without the tables of the lists.
-const FORMAT: u8 = 2;
 /// Behind every incarnation.
 const END: [u8; 5] = [0xFF; 5];
 
@@ -37,7 +36,7 @@ impl StateDb {
         let used: BTreeSet<u32> = pointers.iter().copied().flatten().collect();
         remove_unused(&*engine, &used)?;
         if format < FORMAT {
-            migrate(&*engine, shards, &pointers)?;
+            migrate(&*engine, shards, &pointers, format)?;
         }
         let stored_next = read_u32(&*engine, &pointer::next())?.unwrap_or(1);
         let mut next = stored_next.max(used.last().map_or(1, |last| last + 1));
@@ -102,11 +101,11 @@ fn write_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
 
 /// The format is written last, and what was written before it is durable then: a crash leaves the old one, and all of it is
 /// done again.
-fn migrate(engine: &dyn Engine, shards: u16, pointers: &[Option<u32>]) -> Result<(), StoreError> {
-    tracing::info!(format = FORMAT, "bringing the state to the present format: it gets the index for lists");
+fn migrate(engine: &dyn Engine, shards: u16, pointers: &[Option<u32>], found: u8) -> Result<(), StoreError> {
+    tracing::info!(from = found, to = FORMAT, "bringing the state to the present format");
     for (shard, incarnation) in (0..).zip(pointers) {
         if let Some(incarnation) = incarnation {
-            migrate::add_listing(engine, shard, *incarnation)?;
+            migrate::bring(engine, shard, *incarnation, found.into())?;
         }
     }
     engine.flush()?;

@@ -112,7 +112,7 @@ async fn a_state_of_format_1_gets_the_index_when_it_is_opened() {
     let shard = Shard::open(&stores, 0);
     shard.check();
     assert_eq!(shard.hash(), before);
-    assert_eq!(stores.state().inner().engine.get(&pointer::format()).unwrap().unwrap()[0], 2);
+    assert_eq!(stores.state().inner().engine.get(&pointer::format()).unwrap().unwrap()[0], 3);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub mod fire_timer;
 pub mod get_timer;
 pub mod health;
 pub mod info;
+pub mod list_attempts;
 pub mod list_timers;
 pub mod metrics;
 pub mod patch_timer;

@@ -195,7 +195,8 @@ impl SnapshotReceiver {
         }
         if header.format < FORMAT {
             let number = incarnation.number.unwrap_or_default();
-            blocking(inner.engine.blocks(), || migrate::add_listing(&*inner.engine, header.shard.0, number))?;
+            let (engine, shard) = (&*inner.engine, header.shard.0);
+            blocking(inner.engine.blocks(), || migrate::bring(engine, shard, number, header.format))?;
         }
         Ok(ReceivedSnapshot { header, incarnation: Arc::new(Mutex::new(incarnation)) })
     }
