@@ -48,6 +48,14 @@ impl Inbound for Fragile {
         Box::pin(std::future::ready(ListReply::default()))
     }
 
+    fn groups(&self, _: u16, _: GroupsRequest) -> BoxFuture<'_, GroupsReply> {
+        Box::pin(std::future::ready(GroupsReply::default()))
+    }
+
+    fn attempts(&self, _: u16, _: AttemptsRequest) -> BoxFuture<'_, AttemptsReply> {
+        Box::pin(std::future::ready(AttemptsReply::default()))
+    }
+
     fn outcomes(&self, _: u16, _: OutcomesRequest) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(true))
     }
