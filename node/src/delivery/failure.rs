@@ -67,7 +67,7 @@ pub(super) fn error(
     at: Millis,
 ) -> LastError {
     message.truncate(message.floor_char_boundary(ERROR_BYTES_MAX));
-    LastError { kind, status: status.map(|status| status.as_u16()), message, at }
+    LastError { kind, newer_kind: None, status: status.map(|status| status.as_u16()), message, at }
 }
 
 /// The first error of this type among the causes.

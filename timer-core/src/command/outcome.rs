@@ -157,6 +157,7 @@ fn retry_at(timer: &Timer, outcome: &Outcome, retry_after: Option<Millis>, now: 
 fn too_many_deferrals(outcome: &Outcome) -> LastError {
     LastError {
         kind: ErrorKind::TooManyDeferrals,
+        newer_kind: None,
         status: None,
         message: format!("the receiver answered \"not yet\" more than {DEFERRALS_MAX} times"),
         at: outcome.finished_at,
