@@ -10,6 +10,7 @@ pub mod context;
 pub mod cursor;
 pub mod duration;
 pub mod handlers;
+mod handshake;
 pub mod ids;
 pub mod input;
 pub mod limits;
@@ -29,7 +30,7 @@ use axum::routing::{MethodRouter, get, post, put};
 use tokio::sync::Semaphore;
 
 pub use input::{UrlCheck, UrlFault};
-pub use server::{ServerBounds, serve, serve_within};
+pub use server::{ServerBounds, serve_within};
 
 use crate::backend::Backend;
 use crate::environment::Entropy;
