@@ -4,6 +4,7 @@ pub mod builder;
 mod call;
 pub mod retry;
 mod transport;
+mod trust;
 
 use std::sync::Arc;
 
