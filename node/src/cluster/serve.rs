@@ -18,7 +18,7 @@ pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpLis
     let state = HttpState {
         backend: node.clone(),
         entropy: node.entropy.clone(),
-        url_check: UrlCheck::new(move |url| check_url(url, &policy).map_err(url_fault)),
+        url_check: url_check(policy),
         settings: HttpSettings {
             deadline: Duration::from_millis(settings.request_timeout_ms),
             body_bytes_max: size(settings.body_bytes_max),
@@ -31,6 +31,11 @@ pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpLis
     let stop = node.stop.clone();
     tracing::info!(listen = %settings.listen, node = node.settings.node.name, "serving the REST API");
     serve_within(bounds, listener, router(state), async move { stop.cancelled().await }).await;
+}
+
+/// Says where callbacks may go by `policy`.
+pub(crate) fn url_check(policy: AddressPolicy) -> UrlCheck {
+    UrlCheck::new(move |url| check_url(url, &policy).map_err(url_fault))
 }
 
 /// The HTTP layer's word for what the delivery found.

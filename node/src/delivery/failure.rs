@@ -14,7 +14,7 @@ use super::connector::ConnectError;
 
 /// Why an attempt got no answer.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     kind: ErrorKind,
     message: String,
 }
@@ -26,7 +26,7 @@ impl Failure {
     }
 
     /// The time-out passed while `waiting_for` was awaited.
-    pub(super) fn timed_out(after: Duration, waiting_for: &str) -> Self {
+    pub(crate) fn timed_out(after: Duration, waiting_for: &str) -> Self {
         Self { kind: ErrorKind::TimedOut, message: format!("{waiting_for} within {} ms", after.as_millis()) }
     }
 
