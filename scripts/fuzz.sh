@@ -26,20 +26,16 @@ fi
 sanitizer="${SANITIZER:-none}"
 # The toolchain is a stable one, and sanitizers are not.
 [ "$sanitizer" = none ] || export RUSTC_BOOTSTRAP=1
-cargo_fuzz() {
-    local command="$1" name="$2"
-    shift 2
-    "$root/bin/cargo-fuzz" "$command" --sanitizer "$sanitizer" "$name" "$@"
-}
+cargo_fuzz() { "$root/bin/cargo-fuzz" run --sanitizer "$sanitizer" "$@"; }
 
-names="$(cd fuzz_targets && ls ./*.rs | sed 's|^\./||; s|\.rs$||')"
+names="$(basename -s .rs fuzz_targets/*.rs)"
 [ -z "$target" ] || [ -e "fuzz_targets/$target.rs" ] || fail "no target $target; there are: $(echo $names)"
 say "building the fuzz targets; the first time takes about ten minutes on two cores"
 for name in ${target:-$names}; do
     mkdir -p "$work/$name"
     say "fuzz: $name, $seconds_each s"
     # The first directory takes what is new.
-    cargo_fuzz run "$name" "$work/$name" "corpus/$name" -- \
+    cargo_fuzz "$name" "$work/$name" "corpus/$name" -- \
         -max_total_time="$seconds_each" -max_len="$INPUT_BYTES_MAX" -timeout="$INPUT_SECONDS_MAX" -print_final_stats=1
-    [ -z "${KEEP:-}" ] || cargo_fuzz run "$name" "corpus/$name" "$work/$name" -- -merge=1 -max_len="$INPUT_BYTES_MAX"
+    [ -z "${KEEP:-}" ] || cargo_fuzz "$name" "corpus/$name" "$work/$name" -- -merge=1 -max_len="$INPUT_BYTES_MAX"
 done
