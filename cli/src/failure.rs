@@ -2,7 +2,7 @@
 
 use std::io;
 
-use durable_timer::{BuildError, Error, Failure as TryFailure, Outcome, Problem};
+use durable_timer::{BuildError, Error, Failure as TryFailure, Outcome, Problem, TlsFault};
 
 /// The exit codes, which `docs/cli.md` documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,7 @@ impl From<BuildError> for Failure {
             BuildError::NoEndpoint
             | BuildError::TooManyEndpoints { .. }
             | BuildError::Endpoint { .. }
+            | BuildError::Authority { .. }
             | BuildError::Token => Exit::Usage,
         };
         Self::new(exit, error.to_string())
@@ -112,6 +113,15 @@ impl From<Error> for Failure {
                     TryFailure::Connect(_) => failure.advise(
                         "is a node running there? `timerd dev` starts one; --endpoint or TIMERCTL_ENDPOINT names another",
                     ),
+                    TryFailure::Tls { fault, .. } => match fault {
+                        TlsFault::UnknownCa => failure.advise(
+                            "--ca-file or TIMERCTL_CA_FILE names the file of an authority of your own",
+                        ),
+                        TlsFault::WrongHost(_) => {
+                            failure.advise("is --endpoint written as the certificate has the name?")
+                        }
+                        TlsFault::Expired | TlsFault::NotTls | TlsFault::Other(_) => failure,
+                    },
                     TryFailure::Lost(_) | TryFailure::Slow(_) => failure.advise("raise --timeout, or try again"),
                     TryFailure::Busy(problem) => failure.advise("try again later").and_problem(problem),
                 }

@@ -21,7 +21,9 @@ struct Ran {
 /// The program with none of the environment's own settings.
 fn timerctl(endpoint: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_timerctl"));
-    for name in ["TIMERCTL_TOKEN", "TIMERCTL_OUTPUT", "TIMERCTL_TIMEOUT", "TIMERCTL_GROUP"] {
+    for name in
+        ["TIMERCTL_TOKEN", "TIMERCTL_CA_FILE", "TIMERCTL_OUTPUT", "TIMERCTL_TIMEOUT", "TIMERCTL_GROUP"]
+    {
         command.env_remove(name);
     }
     command.env("TIMERCTL_ENDPOINT", endpoint).args(args).kill_on_drop(true);
@@ -503,4 +505,37 @@ async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
     );
     assert!(shown[3].contains("orders") && shown[3].lines().count() == 2, "{}", shown[3]);
     assert_eq!(shown[4], "deleted group orders\n");
+}
+
+#[tokio::test]
+async fn a_private_authority_is_named_by_a_file() {
+    let authority = support::certificates::Authority::new();
+    let certificate = authority.issue(&["127.0.0.1"]);
+    let server = FakeServer::start_tls(&certificate, [timer(200, &json!({})), timer(200, &json!({}))]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    std::fs::write(&file, &authority.pem).unwrap();
+    let path = file.to_str().unwrap();
+    let named = run(&server.url, &["get", "hello", "--ca-file", path]).await;
+    assert_eq!(named.code, 0, "{}", named.err);
+    let mut by_variable = timerctl(&server.url, &["get", "hello"]);
+    // A machine without authorities of its own.
+    by_variable.env("TIMERCTL_CA_FILE", path).env("SSL_CERT_FILE", "/nowhere/none.pem");
+    assert!(by_variable.output().await.unwrap().status.success());
+    let unnamed = run(&server.url, &["get", "hello"]).await;
+    assert_eq!(unnamed.code, 5, "{}", unnamed.err);
+    assert!(unnamed.err.contains("an authority that is not trusted here"), "{}", unnamed.err);
+    assert!(unnamed.err.contains("--ca-file or TIMERCTL_CA_FILE"), "{}", unnamed.err);
+    let missing = run(&server.url, &["get", "hello", "--ca-file", "/nowhere/ca.pem"]).await;
+    assert_eq!(missing.code, 2, "{}", missing.err);
+    assert!(missing.err.contains("/nowhere/ca.pem: No such file"), "{}", missing.err);
+}
+
+#[tokio::test]
+async fn a_machine_without_certificate_authorities_is_said_to_be_one() {
+    let mut command = timerctl("https://127.0.0.1:1", &["get", "hello"]);
+    let output = command.env("SSL_CERT_FILE", "/nowhere/none.pem").output().await.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("no certificate authorities for https"), "{err}");
 }

@@ -3,7 +3,7 @@
 //! Requests come in through [`http`], which asks the [`backend`]; [`cluster`] is that backend: it finds the
 //! shard's leader through [`peer`], where [`shard`] replicates the command and, when it is due, has
 //! [`delivery`] make the callback. Time and randomness enter through [`environment`] only, bytes of the network
-//! through [`sockets`].
+//! through [`sockets`]; what secures them is in [`tls`].
 
 pub mod backend;
 pub mod blocking;
@@ -19,3 +19,4 @@ pub mod peer;
 pub mod rfc3339;
 pub mod shard;
 pub mod sockets;
+pub mod tls;

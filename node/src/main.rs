@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use command_line::{Cli, Command, ConfigCommand};
+use node::environment::{Clock as _, SystemClock};
 
 /// RocksDB and many small requests fragment glibc's heap, and its locks show in profiles.
 #[cfg(feature = "rocksdb")]
@@ -38,7 +39,9 @@ fn main() -> ExitCode {
         Command::Config { command } => {
             let environment = command_line::environment();
             let output = match command {
-                ConfigCommand::Check(files) => node::config::check(&files.config, &environment, &[]),
+                ConfigCommand::Check(files) => {
+                    node::config::check(&files.config, &environment, &[], SystemClock.now())
+                }
                 ConfigCommand::Show(files) => node::config::show(&files.config, &environment, &[]),
             };
             command_line::print(&output)

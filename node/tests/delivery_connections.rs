@@ -105,7 +105,8 @@ async fn an_attempt_that_a_receiver_has_read_is_not_sent_again_by_itself() {
             AttemptResult::Delivered
         );
         let (kind, message) = retried(sender.send(&attempt(url.as_str()), always()).await.unwrap().result);
-        assert_eq!(kind, ErrorKind::Transport, "{message}");
+        let expected = if unread { ErrorKind::ConnectionReset } else { ErrorKind::Transport };
+        assert_eq!(kind, expected, "{message}");
         assert_eq!(connections.load(Ordering::SeqCst), 1, "a second reception would have the same token");
     }
 }
@@ -133,7 +134,7 @@ async fn an_attempt_without_answer_takes_its_connection_with_it() {
     assert_eq!(sender.send(&attempt(url.as_str()), always()).await.unwrap().result, AttemptResult::Delivered);
     let (kind, message) =
         retried(sender.send(&attempt_within(200, url.as_str()), always()).await.unwrap().result);
-    assert_eq!(kind, ErrorKind::TimedOut, "{message}");
+    assert_eq!(kind, ErrorKind::AnswerTimedOut, "{message}");
     assert_eq!(sender.send(&attempt(url.as_str()), always()).await.unwrap().result, AttemptResult::Delivered);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
@@ -145,6 +146,46 @@ async fn a_new_connection_that_breaks_is_a_failed_attempt() {
         retried(sender(SenderSettings::default()).send(&attempt(url), always()).await.unwrap().result);
     assert_eq!(kind, ErrorKind::Transport, "{message}");
     assert_eq!(connections.load(Ordering::SeqCst), 1, "the receiver may have acted on it");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_is_told_from_one_that_is_closed() {
+    let (url, _) = raw_server(|_, mut stream| async move {
+        read_request(&mut stream).await;
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    let (kind, message) =
+        retried(sender(SenderSettings::default()).send(&attempt(url), always()).await.unwrap().result);
+    assert_eq!(kind, ErrorKind::ConnectionReset, "{message}");
+    assert!(message.starts_with("no answer: "), "{message}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_reset_is_no_delivery() {
+    let (url, _) = raw_server(|_, mut stream| async move {
+        read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await.unwrap();
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    let (error, permanent) =
+        failure(sender(SenderSettings::default()).send(&attempt(url), always()).await.unwrap().result);
+    assert_eq!((error.status, permanent), (Some(200), false));
+    assert_eq!(error.kind, ErrorKind::ConnectionReset, "{}", error.message);
+}
+
+#[tokio::test]
+async fn an_address_without_a_way_there_is_no_refusal() {
+    // A broadcast address takes no connections: the system says so at once, and sends nothing.
+    let (kind, message) = retried(
+        sender(SenderSettings::default())
+            .send(&attempt("http://127.255.255.255:9/"), always())
+            .await
+            .unwrap()
+            .result,
+    );
+    assert_eq!(kind, ErrorKind::Connect, "{message}");
 }
 
 #[tokio::test]
@@ -184,7 +225,7 @@ async fn a_receiver_that_never_answers_is_given_up() {
             .result,
     );
     let address = url.trim_start_matches("http://").trim_end_matches('/');
-    assert_eq!(kind, ErrorKind::TimedOut);
+    assert_eq!(kind, ErrorKind::AnswerTimedOut);
     assert_eq!(message, format!("connected to {address}, but no answer within 150 ms"));
     assert!(begun.elapsed() >= Duration::from_millis(150));
 }
@@ -206,7 +247,7 @@ async fn a_body_that_drips_is_given_up() {
     let (error, permanent) = failure(
         sender(SenderSettings::default()).send(&attempt_within(200, url), always()).await.unwrap().result,
     );
-    assert_eq!((error.kind, error.status, permanent), (ErrorKind::TimedOut, Some(200), false));
+    assert_eq!((error.kind, error.status, permanent), (ErrorKind::ReadTimedOut, Some(200), false));
     assert_eq!(error.message, "the answer began, but did not end within 200 ms");
 }
 
@@ -234,7 +275,7 @@ async fn nobody_listening_is_a_failure_to_connect() {
             .unwrap()
             .result,
     );
-    assert_eq!(kind, ErrorKind::Connect);
+    assert_eq!(kind, ErrorKind::ConnectionRefused);
     assert!(message.starts_with(&format!("no connection to 127.0.0.1 at {address}: ")), "{message}");
 }
 
@@ -269,7 +310,7 @@ async fn the_time_out_covers_the_resolver() {
     let (kind, message) = retried(
         sender(settings).send(&attempt_within(100, "http://hooks.test/"), always()).await.unwrap().result,
     );
-    assert_eq!((kind, message.as_str()), (ErrorKind::TimedOut, "no connection within 100 ms"));
+    assert_eq!((kind, message.as_str()), (ErrorKind::ConnectTimedOut, "no connection within 100 ms"));
 }
 
 /// A listener whose queue is full, so that nothing comes back from it, and what fills it.
@@ -292,7 +333,7 @@ async fn connecting_to_an_address_is_bounded() {
         SenderSettings { connect_timeout: Duration::from_millis(100), ..SenderSettings::default() };
     let (kind, message) =
         retried(sender(settings).send(&attempt(format!("http://{free}/")), always()).await.unwrap().result);
-    assert_eq!(kind, ErrorKind::Connect);
+    assert_eq!(kind, ErrorKind::ConnectTimedOut);
     assert_eq!(message, format!("no connection to 127.0.0.3 at {free} within 100 ms"));
 }
 

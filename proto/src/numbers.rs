@@ -50,7 +50,8 @@ numbered!(Phase: Open, Closed, Gone);
 numbered!(GroupStep: Settle, Close, Reopen, Remove);
 numbered!(
     ErrorKind: HttpStatus, ReceiverRefused, TimedOut, Connect, Dns, Tls, Transport, BlockedAddress,
-    InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback
+    InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback, TlsCertificateExpired, TlsWrongHost, TlsUnknownCa,
+    TlsProtocol, ConnectionRefused, ConnectionReset, ConnectTimedOut, AnswerTimedOut, ReadTimedOut
 );
 
 /// Whose number this is, in a field that must name somebody.

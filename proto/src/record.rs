@@ -5,7 +5,7 @@ use prost::Message as _;
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::shard_state::ShardState;
 use timer_core::time::Millis;
-use timer_core::timer::{Fingerprint, InFlight, KeptAnswer, LastError, RequestKey, Timer};
+use timer_core::timer::{ErrorKind, Fingerprint, InFlight, KeptAnswer, LastError, RequestKey, Timer};
 
 use crate::error::{DecodeError, narrow, required};
 use crate::numbers::{Numbered, known};
@@ -130,8 +130,10 @@ impl TryFrom<wire::RequestKey> for RequestKey {
 
 impl From<&LastError> for wire::LastError {
     fn from(error: &LastError) -> Self {
+        let exact = (error.kind != error.kind.broad()).then(|| error.kind.number());
         Self {
-            kind: error.kind.number(),
+            kind: error.kind.broad().number(),
+            exact_kind: error.newer_kind.or(exact).unwrap_or_default(),
             status: error.status.map(Into::into),
             message: error.message.clone(),
             at_ms: error.at.0,
@@ -144,8 +146,11 @@ impl TryFrom<wire::LastError> for LastError {
 
     fn try_from(wire: wire::LastError) -> Result<Self, DecodeError> {
         const MESSAGE: &str = "LastError";
+        let broad = known(wire.kind, MESSAGE, "kind")?;
+        let exact = ErrorKind::from_number(wire.exact_kind);
         Ok(Self {
-            kind: known(wire.kind, MESSAGE, "kind")?,
+            kind: exact.unwrap_or(broad),
+            newer_kind: (wire.exact_kind != 0 && exact.is_none()).then_some(wire.exact_kind),
             status: wire.status.map(|status| narrow(status, MESSAGE, "status")).transpose()?,
             message: wire.message,
             at: Millis(wire.at_ms),

@@ -100,7 +100,13 @@ fn fingerprint(first: u8) -> Fingerprint {
 }
 
 fn last_error() -> LastError {
-    LastError { kind: ErrorKind::Dns, status: Some(503), message: "unknown".into(), at: Millis(41) }
+    LastError {
+        kind: ErrorKind::Dns,
+        newer_kind: None,
+        status: Some(503),
+        message: "unknown".into(),
+        at: Millis(41),
+    }
 }
 
 fn open_attempt(attempt: u32) -> OpenAttempt {

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::wire::store as wire;
-use proto::{DecodeError, entry, record};
+use proto::{DecodeError, Numbered as _, entry, record};
 use timer_core::command::Entry;
 use timer_core::limits::COMMANDS_PER_ENTRY_MAX;
+use timer_core::time::Millis;
+use timer_core::timer::{ErrorKind, LastError};
 
 proptest! {
     #[test]
@@ -85,9 +87,31 @@ fn a_number_that_nobody_has_is_refused_by_name() {
 #[test]
 fn a_status_beyond_16_bits_is_refused_by_name() {
     let error = wire::LastError { kind: 1, status: Some(70_000), ..wire::LastError::default() };
-    let out = timer_core::timer::LastError::try_from(error);
+    let out = LastError::try_from(error);
     let (message, field, max) = ("LastError", "status", 65_535);
     assert_eq!(out, Err(DecodeError::OutOfRange { message, field, value: 70_000, max }));
+}
+
+#[test]
+fn a_kind_of_failure_is_one_that_every_version_knows_and_the_exact_one_beside_it() {
+    // The numbers of the first version. Another one in `kind` would stop the shard of a node that does not know it.
+    for kind in ErrorKind::EVERY {
+        let error =
+            LastError { kind: *kind, newer_kind: None, status: None, message: String::new(), at: Millis(0) };
+        let wire = wire::LastError::from(&error);
+        assert!((1..=11).contains(&wire.kind), "{kind:?} is {}", wire.kind);
+        assert_eq!(wire.exact_kind != 0, kind.number() > 11, "{kind:?}");
+        assert_eq!(LastError::try_from(wire), Ok(error));
+    }
+}
+
+#[test]
+fn a_kind_of_failure_of_a_newer_version_is_kept_and_shown_as_the_broad_one() {
+    let newer =
+        wire::LastError { kind: ErrorKind::Tls.number(), exact_kind: 999, ..wire::LastError::default() };
+    let read = LastError::try_from(newer.clone()).unwrap();
+    assert_eq!((read.kind, read.newer_kind), (ErrorKind::Tls, Some(999)));
+    assert_eq!(wire::LastError::from(&read), newer, "the replicas hold the same bytes");
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Machine {
         });
         self.process.borrow_mut().node = Some(node.clone());
         node.serve_peers(peer_listener);
-        node.live(policy, http_listener, async move {
+        node.live(policy, http_listener, None, async move {
             let _ = asked.wait_for(|asked| *asked).await;
         })
         .await

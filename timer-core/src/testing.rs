@@ -225,6 +225,7 @@ pub(crate) fn failed(at: u64) -> AttemptResult {
 pub(crate) fn failure(at: u64, retry_after: Option<u64>, permanent: bool) -> AttemptResult {
     let error = LastError {
         kind: ErrorKind::HttpStatus,
+        newer_kind: None,
         status: Some(500),
         message: "500 Internal Server Error".into(),
         at: Millis(at),

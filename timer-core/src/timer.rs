@@ -114,6 +114,9 @@ pub struct Fingerprint(pub [u8; 16]);
 pub struct LastError {
     /// What kind of failure.
     pub kind: ErrorKind,
+    /// The number of a finer kind that only a newer version knows; `kind` is then its [`ErrorKind::broad`] one. It
+    /// is kept as it is, so that replicas of two versions hold the same.
+    pub newer_kind: Option<i32>,
     /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// For people; at most [`ERROR_BYTES_MAX`](crate::limits::ERROR_BYTES_MAX) bytes.
@@ -129,15 +132,15 @@ pub enum ErrorKind {
     HttpStatus,
     /// An answer `{"ok": false}`.
     ReceiverRefused,
-    /// The time-out passed.
+    /// The time-out passed; see the finer kinds for what was waited for.
     TimedOut,
-    /// No connection.
+    /// No connection, for another reason than the finer kinds name.
     Connect,
     /// The name could not be resolved.
     Dns,
-    /// No secure connection.
+    /// No secure connection, for another reason than the finer kinds name.
     Tls,
-    /// The connection broke, or the answer was not HTTP.
+    /// The connection ended without an answer, or the answer was not HTTP.
     Transport,
     /// The address is one that callbacks must not go to.
     BlockedAddress,
@@ -147,6 +150,50 @@ pub enum ErrorKind {
     TooManyDeferrals,
     /// The callback could not be made into a request.
     InvalidCallback,
+    /// The receiver's certificate has expired.
+    TlsCertificateExpired,
+    /// The receiver's certificate is for another host.
+    TlsWrongHost,
+    /// The receiver's certificate comes from an authority that is not trusted here.
+    TlsUnknownCa,
+    /// What the receiver speaks is no TLS, or none that both sides can.
+    TlsProtocol,
+    /// Nobody listens at the address.
+    ConnectionRefused,
+    /// The other side cut the connection off.
+    ConnectionReset,
+    /// The time-out passed before there was a connection.
+    ConnectTimedOut,
+    /// The time-out passed before the answer began.
+    AnswerTimedOut,
+    /// The time-out passed before the answer ended.
+    ReadTimedOut,
+}
+
+impl ErrorKind {
+    /// The kind that stands for this one where the finer ones are not known: one of those that every version knows.
+    #[must_use]
+    pub const fn broad(self) -> Self {
+        match self {
+            Self::TlsCertificateExpired | Self::TlsWrongHost | Self::TlsUnknownCa | Self::TlsProtocol => {
+                Self::Tls
+            }
+            Self::ConnectionRefused => Self::Connect,
+            Self::ConnectionReset => Self::Transport,
+            Self::ConnectTimedOut | Self::AnswerTimedOut | Self::ReadTimedOut => Self::TimedOut,
+            Self::HttpStatus
+            | Self::ReceiverRefused
+            | Self::TimedOut
+            | Self::Connect
+            | Self::Dns
+            | Self::Tls
+            | Self::Transport
+            | Self::BlockedAddress
+            | Self::InvalidCallbackAnswer
+            | Self::TooManyDeferrals
+            | Self::InvalidCallback => self,
+        }
+    }
 }
 
 /// Whether an attempt of a definition that was replaced or cancelled may still arrive.

@@ -66,8 +66,13 @@ fn definition(def: u8) -> Definition {
 }
 
 fn result(result: Result, end: u64, now: u64) -> AttemptResult {
-    let error =
-        LastError { kind: ErrorKind::TimedOut, status: None, message: "late".into(), at: Millis(end) };
+    let error = LastError {
+        kind: ErrorKind::TimedOut,
+        newer_kind: None,
+        status: None,
+        message: "late".into(),
+        at: Millis(end),
+    };
     let failed = |retry_after: Option<u64>, permanent| AttemptResult::Failed {
         error,
         retry_after: retry_after.map(Millis),

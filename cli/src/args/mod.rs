@@ -58,6 +58,15 @@ pub struct GlobalArgs {
         help_heading = "For every command"
     )]
     pub token: Option<String>,
+    /// A PEM file of certificate authorities to trust for https, beside those of the system
+    #[arg(
+        long,
+        env = "TIMERCTL_CA_FILE",
+        value_name = "FILE",
+        global = true,
+        help_heading = "For every command"
+    )]
+    pub ca_file: Option<PathBuf>,
     /// For people, or for scripts: the server's own JSON
     #[arg(
         long,

@@ -55,6 +55,9 @@ fn client_of(global: &GlobalArgs, endpoints: &[String], retry: RetrySettings) ->
     if let Some(token) = &global.token {
         builder = builder.token(token);
     }
+    if let Some(file) = &global.ca_file {
+        builder = builder.ca_file(file);
+    }
     Ok(builder.build()?)
 }
 

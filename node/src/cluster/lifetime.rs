@@ -9,6 +9,7 @@ use super::serve::serve_http;
 use crate::blocking::away;
 use crate::delivery::AddressPolicy;
 use crate::sockets::TcpListener;
+use crate::tls::Reloader;
 
 /// How long a shutdown waits for attempts that are under way.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +17,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Node {
-    /// Lives until `asked` resolves or a fatal fault; the node is stopped when this returns.
+    /// Lives until `asked` resolves or a fatal fault; the node is stopped when this returns. With `tls` the REST API is
+    /// served over TLS only.
     ///
     /// # Errors
     /// The fault, in one line for the operator.
@@ -24,9 +26,10 @@ impl Node {
         self: &Arc<Self>,
         policy: AddressPolicy,
         http: TcpListener,
+        tls: Option<Reloader>,
         asked: impl Future<Output = ()>,
     ) -> Result<(), String> {
-        let serving = tokio::spawn(serve_http(self.clone(), policy, http));
+        let serving = tokio::spawn(serve_http(self.clone(), policy, http, tls));
         let ended = self.run_until(asked).await;
         self.shut_down().await;
         if ended.is_ok() {

@@ -10,9 +10,16 @@ use crate::delivery::{AddressPolicy, UrlFault, check_url};
 use crate::http::limits::{BATCHES_AT_ONCE_MAX, LISTS_AT_ONCE_MAX};
 use crate::http::{HttpSettings, HttpState, ServerBounds, UrlCheck, router, serve_within};
 use crate::sockets::TcpListener;
+use crate::tls::Reloader;
 
-/// Serves until `node` stops; open requests may then end within the server's drain time.
-pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpListener) {
+/// Serves until `node` stops; open requests may then end within the server's drain time. With `tls` over TLS only, with
+/// a certificate that is kept as new as its files.
+pub async fn serve_http(
+    node: Arc<Node>,
+    policy: AddressPolicy,
+    listener: TcpListener,
+    tls: Option<Reloader>,
+) {
     let settings = &node.settings.http;
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let state = HttpState {
@@ -29,8 +36,16 @@ pub async fn serve_http(node: Arc<Node>, policy: AddressPolicy, listener: TcpLis
     };
     let bounds = ServerBounds { connections_max: size(settings.connections_max), ..ServerBounds::default() };
     let stop = node.stop.clone();
-    tracing::info!(listen = %settings.listen, node = node.settings.node.name, "serving the REST API");
-    serve_within(bounds, listener, router(state), async move { stop.cancelled().await }).await;
+    let (served, secure) = (tls.as_ref().map(Reloader::served), tls.is_some());
+    tracing::info!(listen = %settings.listen, tls = secure, node = node.settings.node.name, "serving the REST API");
+    let reloading = async {
+        if let Some(reloader) = tls {
+            reloader.run(node.stop.clone()).await;
+        }
+    };
+    let serving =
+        serve_within(bounds, listener, served, router(state), async move { stop.cancelled().await });
+    tokio::join!(serving, reloading);
 }
 
 /// The HTTP layer's word for what the delivery found.

@@ -11,6 +11,8 @@ use node::environment::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy}
 use node::identity::IdentityFile;
 use node::observability::log;
 use node::observability::metrics::Metrics;
+use node::tls::roots::trusted;
+use node::tls::{AskReload, Reloader};
 use raft_store::engine::memory::MemoryDisk;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,9 +62,16 @@ async fn run(started: Started) -> Result<(), String> {
         Some(clock) => Arc::new(clock.clone()),
         None => Arc::new(SystemClock),
     };
+    let metrics = Arc::new(Metrics::new());
     let policy = AddressPolicy::from_settings(&settings.delivery.allow).map_err(|e| e.to_string())?;
-    let sender =
-        Sender::new(policy.clone(), clock.clone(), SenderSettings::default()).map_err(|e| e.to_string())?;
+    let roots = trusted(&settings.delivery.ca_files).map_err(|e| format!("delivery.ca_files: {e}"))?;
+    let sending = SenderSettings { roots: Some(roots), ..SenderSettings::default() };
+    let sender = Sender::new(policy.clone(), clock.clone(), sending).map_err(|e| e.to_string())?;
+    let tls = settings.http.certificate_files().map(|files| {
+        let started = Reloader::start(files, clock.clone(), metrics.clone());
+        started.map_err(|e| format!("http.tls_cert_file, http.tls_key_file: {e}"))
+    });
+    let tls = tls.transpose()?;
     let http_listener = bind("http.listen", settings.http.listen).await?;
     let alone = settings.cluster.peers.len() <= 1;
     let peer_listener = if alone { None } else { Some(bind("peer.listen", settings.peer.listen).await?) };
@@ -73,7 +82,7 @@ async fn run(started: Started) -> Result<(), String> {
         manual_clock,
         entropy,
         sender,
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         memory: started.in_memory.then(|| MemoryDisk::new(false)),
     });
     if let Some(listener) = peer_listener {
@@ -82,13 +91,39 @@ async fn run(started: Started) -> Result<(), String> {
     if let Some(banner) = started.banner {
         let _ = writeln!(std::io::stderr(), "{banner}");
     }
+    let asked = asked(tls.as_ref().map(Reloader::ask))?;
+    node.live(policy, http_listener, tls, asked).await
+}
+
+/// Resolves at a signal to stop. SIGHUP has certificates read again; where there are none it ends the process, as it does
+/// by default when a terminal is closed.
+fn asked(certificates: Option<AskReload>) -> Result<impl Future<Output = ()>, String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    let asked = async move {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let mut hang_up = match certificates {
+        Some(ask) => Some((signal(SignalKind::hangup()).map_err(|e| e.to_string())?, ask)),
+        None => None,
+    };
+    Ok(async move {
+        let hung_up = async {
+            let Some((signals, ask)) = &mut hang_up else { return std::future::pending().await };
+            while signals.recv().await.is_some() {
+                tracing::info!("SIGHUP: reading the certificate again");
+                ask.reload();
+            }
+        };
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
-            _ = tokio::signal::ctrl_c() => "SIGINT",
+            _ = interrupt.recv() => "SIGINT",
+            () = hung_up => "no more signals",
         };
         tracing::info!("{name}: stopping in order");
-    };
-    node.live(policy, http_listener, asked).await
+    })
 }
+
+#[cfg(test)]
+#[path = "../../tests/certificates/mod.rs"]
+mod certificates;
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -112,7 +112,22 @@ pub const KEYS: &[Key] = &[
         Kind::Url,
         "",
         "Where clients reach this node's REST API, as `/cluster/routing` \
-        tells them. Empty: made from `http.listen`, which then must not be `0.0.0.0` or `[::]` in a cluster.",
+        tells them. Empty: made from `http.listen`, which then must not be `0.0.0.0` or `[::]` in a cluster; \
+        https with `http.tls_cert_file`.",
+    ),
+    text(
+        "http.tls_cert_file",
+        Kind::File,
+        "",
+        "The certificate of the REST API in PEM, followed by those of its \
+        authorities but the root. With it the API is served over TLS only (1.2 and 1.3). It is read again when the \
+        file changes, and at SIGHUP; one that can't be used leaves the one before in place.",
+    ),
+    text(
+        "http.tls_key_file",
+        Kind::File,
+        "",
+        "The private key of `http.tls_cert_file` in PEM, not encrypted.",
     ),
     number(
         "http.request_timeout_ms",
@@ -246,6 +261,12 @@ pub const KEYS: &[Key] = &[
         "Addresses that callbacks may go to although loopback, private, \
         link-local, CGNAT, multicast and metadata addresses are blocked: \"loopback\", \"private\", IP \
         addresses, CIDR blocks, host names. A metadata service in a block needs an entry of its own.",
+    ),
+    list(
+        "delivery.ca_files",
+        Kind::Files,
+        "Certificate authorities in PEM that receivers' certificates may come from, \
+        beside those of the operating system. Read at the start.",
     ),
     number(
         "delivery.concurrency_max",

@@ -38,6 +38,10 @@ pub enum Raw {
 pub enum Kind {
     /// Any text that is not empty.
     Text,
+    /// The path of a file, or empty.
+    File,
+    /// Paths of files.
+    Files,
     /// A name: `[a-z0-9][a-z0-9-]{0,62}`.
     Name,
     /// An IP address and port.
@@ -72,6 +76,8 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a text that is not empty".into(),
+            Self::File => "the path of a file, like \"/etc/timerd/tls.crt\"".into(),
+            Self::Files => "a list of paths of files, like [\"/etc/timerd/ca.crt\"]".into(),
             Self::Name => {
                 "a name of 1 to 63 of a-z, 0-9 and '-', beginning with a letter or a digit, like \"n1\""
                     .into()
@@ -106,11 +112,11 @@ impl Kind {
                 Ok(n) => self.read(&Raw::Number(n)),
                 Err(_) => Err(describe(raw)),
             },
-            (Self::Addresses | Self::Peers, Raw::Untyped(text)) => {
+            (Self::Addresses | Self::Peers | Self::Files, Raw::Untyped(text)) => {
                 let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
                 self.read_list(parts.map(Into::into).collect())
             }
-            (Self::Addresses | Self::Peers, Raw::List(items)) => {
+            (Self::Addresses | Self::Peers | Self::Files, Raw::List(items)) => {
                 let mut texts = Vec::with_capacity(items.len());
                 for item in items {
                     match item {
@@ -122,7 +128,7 @@ impl Kind {
                 }
                 self.read_list(texts)
             }
-            (Self::Number { .. } | Self::Addresses | Self::Peers, _) => Err(describe(raw)),
+            (Self::Number { .. } | Self::Addresses | Self::Peers | Self::Files, _) => Err(describe(raw)),
             (_, Raw::Text(text) | Raw::Untyped(text)) => self.read_text(text).ok_or_else(|| describe(raw)),
             (_, Raw::Number(_) | Raw::List(_) | Raw::Other(_)) => Err(describe(raw)),
         }
@@ -131,13 +137,14 @@ impl Kind {
     fn read_text(self, text: &str) -> Option<Value> {
         let fits = match self {
             Self::Text => !text.is_empty(),
+            Self::File => true,
             Self::Name => node_name_fits(text),
             Self::Address => return text.parse().ok().map(Value::Address),
             Self::HostPort => text.is_empty() || host_port_fits(text),
             Self::Url => text.is_empty() || url_fits(text),
             Self::Choice(words) => words.contains(&text),
             Self::Filter => !text.is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
-            Self::Number { .. } | Self::Addresses | Self::Peers => false,
+            Self::Number { .. } | Self::Addresses | Self::Peers | Self::Files => false,
         };
         fits.then(|| Value::Text(text.into()))
     }
@@ -146,6 +153,8 @@ impl Kind {
         let fits = |text: &String| {
             if self == Self::Peers {
                 Peer::parse(text).is_some()
+            } else if self == Self::Files {
+                !text.is_empty()
             } else {
                 AddressPolicy::from_settings(std::slice::from_ref(text)).is_ok()
             }

@@ -1,6 +1,9 @@
 //! The node's settings: how they are loaded, checked and shown. Nothing else reads a file of settings or an
 //! environment variable.
 
+mod certificates;
+#[cfg(test)]
+mod certificates_tests;
 mod defaults;
 mod fault;
 mod file;
@@ -18,6 +21,8 @@ mod show;
 mod tests;
 
 use std::path::PathBuf;
+
+use timer_core::time::Millis;
 
 pub use defaults::{Default, KEYS, Key};
 pub use fault::{ConfigFault, Origin, Setting};
@@ -79,12 +84,23 @@ fn finish(values: Values, mut faults: Vec<ConfigFault>) -> Result<Loaded, Vec<Co
     if faults.is_empty() { Ok(Loaded { settings, warnings, values }) } else { Err(faults) }
 }
 
-/// `timerd config check`: "OK" and the warnings, or every fault.
+/// `timerd config check`: "OK" and the warnings, or every fault. Beyond what [`load`] does it reads the files of
+/// certificates, and holds them against the time `now`.
 #[must_use]
-pub fn check(files: &[PathBuf], environment: &[(String, String)], overrides: &[Override]) -> Output {
-    match load(files, environment, overrides) {
-        Ok(loaded) => {
-            let warnings = loaded.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+pub fn check(
+    files: &[PathBuf],
+    environment: &[(String, String)],
+    overrides: &[Override],
+    now: Millis,
+) -> Output {
+    let checked = load(files, environment, overrides).and_then(|mut loaded| {
+        let (faults, warnings) = certificates::check(&loaded, now);
+        loaded.warnings.extend(warnings);
+        if faults.is_empty() { Ok(loaded.warnings) } else { Err(faults) }
+    });
+    match checked {
+        Ok(warnings) => {
+            let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}\n"));
             Output { text: warnings.chain(["OK\n".into()]).collect(), code: 0 }
         }
         Err(faults) => Output { text: describe(&faults), code: 1 },

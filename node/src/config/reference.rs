@@ -49,6 +49,8 @@ pub(super) fn reference() -> String {
          - `raft.election_min_ms` > 2 × `raft.heartbeat_ms`; `raft.election_max_ms` > `raft.election_min_ms`; \
          `raft.probe_ms` ≥ 2 × `raft.election_max_ms`.\n\
          - `http.listen` and `peer.listen` differ. `http.listen` beyond loopback needs `auth.mode = \"none\"` as long as no token is configured.\n\
+         - `http.tls_cert_file` and `http.tls_key_file` are both set or neither. `timerd config check` reads them, and `delivery.ca_files`, \
+         too: the key belongs to the certificate, which has not expired. Less than 14 days to its end, or another host than that of `http.advertise_url`, is a warning.\n\
          - With `cluster.peers`: `node.name` is among them with the address of `peer.advertise`, no name or address twice, and `http.advertise_url` is set if `http.listen` is unspecified. An even number of members is a warning.\n\
          - `delivery.concurrency_per_destination_max` ≤ `delivery.concurrency_max`.\n",
     );
@@ -60,12 +62,13 @@ fn must_be(key: &Key) -> String {
     match key.kind {
         Kind::Number { min, max } if key.path.contains("_bytes") => format!("{} to {}", size(min), size(max)),
         Kind::Number { min, max } => format!("{min} to {max}"),
-        Kind::HostPort | Kind::Url => format!("{}, or empty", key.kind.expected()),
+        Kind::HostPort | Kind::Url | Kind::File => format!("{}, or empty", key.kind.expected()),
         Kind::Text
         | Kind::Name
         | Kind::Address
         | Kind::Choice(_)
         | Kind::Addresses
+        | Kind::Files
         | Kind::Peers
         | Kind::Filter => key.kind.expected(),
     }

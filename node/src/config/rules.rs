@@ -9,22 +9,29 @@ use super::show;
 
 /// The faults and warnings of `settings`, which were made of `values`.
 pub(super) fn check(values: &Values, settings: &Settings) -> (Vec<ConfigFault>, Vec<String>) {
-    let mut report = Report { values, faults: Vec::new(), warnings: Vec::new() };
+    let mut report = Report::of(values);
     listeners(&mut report, settings);
+    tls(&mut report, settings);
     members(&mut report, settings);
     raft(&mut report, settings);
     capacities(&mut report, settings);
     (report.faults, report.warnings)
 }
 
-struct Report<'a> {
+/// What is found out about settings.
+pub(super) struct Report<'a> {
     values: &'a Values,
-    faults: Vec<ConfigFault>,
-    warnings: Vec<String>,
+    pub(super) faults: Vec<ConfigFault>,
+    pub(super) warnings: Vec<String>,
 }
 
-impl Report<'_> {
-    fn setting(&self, path: &str) -> Setting {
+impl<'a> Report<'a> {
+    /// Nothing yet of `values`.
+    pub(super) fn of(values: &'a Values) -> Self {
+        Self { values, faults: Vec::new(), warnings: Vec::new() }
+    }
+
+    pub(super) fn setting(&self, path: &str) -> Setting {
         let Some(key) = KEYS.iter().find(|key| key.path == path) else {
             unreachable!("{path} is in the table of settings")
         };
@@ -32,12 +39,12 @@ impl Report<'_> {
         Setting { key: key.path, value: show::value(key, value), origin: origin.clone() }
     }
 
-    fn conflict(&mut self, first: &str, second: &str, rule: &str) {
+    pub(super) fn conflict(&mut self, first: &str, second: &str, rule: &str) {
         let (first, second) = (self.setting(first), self.setting(second));
         self.faults.push(ConfigFault::Conflict { first, second, rule: rule.into() });
     }
 
-    fn inconsistent(&mut self, path: &str, rule: String) {
+    pub(super) fn inconsistent(&mut self, path: &str, rule: String) {
         let setting = self.setting(path);
         self.faults.push(ConfigFault::Inconsistent { setting, rule });
     }
@@ -64,6 +71,23 @@ fn listeners(report: &mut Report<'_>, settings: &Settings) {
             "http.advertise_url",
             "nobody can be sent to an unspecified address: set http.advertise_url",
         );
+    }
+}
+
+fn tls(report: &mut Report<'_>, settings: &Settings) {
+    let http = &settings.http;
+    if http.tls_cert_file.is_some() != http.tls_key_file.is_some() {
+        report.conflict(
+            "http.tls_cert_file",
+            "http.tls_key_file",
+            "a certificate needs its key, and a key its certificate: set both or neither",
+        );
+    }
+    if http.tls_cert_file.is_some() && http.advertise_url.starts_with("http:") {
+        report.warnings.push(format!(
+            "{} is not https, but with http.tls_cert_file the node takes nothing else",
+            report.setting("http.advertise_url")
+        ));
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::fault::ConfigFault;
 use super::layers::{Override, Values};
+use crate::tls::CertificateFiles;
 
 /// All settings of a node, by section. Times are in milliseconds and sizes in bytes, as the names say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +49,25 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
     /// Where clients reach it: a URL without a trailing slash, never empty.
     pub advertise_url: String,
+    /// The certificate that is shown; with it the API is served over TLS only.
+    pub tls_cert_file: Option<PathBuf>,
+    /// The certificate's key; there is one if there is a certificate.
+    pub tls_key_file: Option<PathBuf>,
     /// The longest that a request waits for its answer.
     pub request_timeout_ms: u64,
     /// The largest body that is read.
     pub body_bytes_max: u64,
     /// Connections that are open at once.
     pub connections_max: u64,
+}
+
+impl HttpSettings {
+    /// Where the certificate and its key are, if the API is served over TLS.
+    #[must_use]
+    pub fn certificate_files(&self) -> Option<CertificateFiles> {
+        let (certificate, key) = (self.tls_cert_file.clone()?, self.tls_key_file.clone()?);
+        Some(CertificateFiles { certificate, key })
+    }
 }
 
 /// `[peer]`: the connections between nodes.
@@ -111,6 +125,8 @@ pub struct RaftSettings {
 pub struct DeliverySettings {
     /// Addresses that callbacks may go to although they are blocked by default.
     pub allow: Vec<String>,
+    /// Authorities that are trusted beside those of the operating system.
+    pub ca_files: Vec<PathBuf>,
     /// Attempts that are on their way at once.
     pub concurrency_max: u64,
     /// Attempts that are on their way at once to one destination.
@@ -202,7 +218,7 @@ impl Settings {
         settings.node.name = "dev".into();
         settings.node.data_dir = data_dir;
         settings.http.listen = listen;
-        settings.http.advertise_url = advertised_url("", listen);
+        settings.http.advertise_url = advertised_url("", listen, false);
         settings.cluster.name = "dev".into();
         settings.cluster.peers = vec![Peer { name: "dev".into(), address: settings.peer.advertise.clone() }];
         settings.delivery.allow = vec!["loopback".into(), "private".into()];
@@ -214,7 +230,6 @@ impl Settings {
     /// The typed form of `values`, in which every key of the table has a value of its kind.
     pub(super) fn from_values(values: &Values) -> Self {
         let name = values.text("node.name");
-        let http_listen = values.address("http.listen");
         let peer_listen = values.address("peer.listen");
         let listed: Vec<Peer> = values.list("cluster.peers").iter().filter_map(|p| Peer::parse(p)).collect();
         let advertise = advertised_peer(values.text("peer.advertise"), name, &listed, peer_listen);
@@ -222,13 +237,7 @@ impl Settings {
         let peers = if listed.is_empty() { alone() } else { listed };
         Self {
             node: NodeSettings { name: name.into(), data_dir: values.text("node.data_dir").into() },
-            http: HttpSettings {
-                listen: http_listen,
-                advertise_url: advertised_url(values.text("http.advertise_url"), http_listen),
-                request_timeout_ms: values.number("http.request_timeout_ms"),
-                body_bytes_max: values.number("http.body_bytes_max"),
-                connections_max: values.number("http.connections_max"),
-            },
+            http: http(values),
             peer: PeerSettings { listen: peer_listen, advertise },
             cluster: ClusterSettings {
                 name: values.text("cluster.name").into(),
@@ -236,14 +245,7 @@ impl Settings {
                 shards: u16::try_from(values.number("cluster.shards")).unwrap_or(u16::MAX),
             },
             raft: raft(values),
-            delivery: DeliverySettings {
-                allow: values.list("delivery.allow").to_vec(),
-                concurrency_max: values.number("delivery.concurrency_max"),
-                concurrency_per_destination_max: values.number("delivery.concurrency_per_destination_max"),
-                look_ahead_ms: values.number("delivery.look_ahead_ms"),
-                look_ahead_timers_max: values.number("delivery.look_ahead_timers_max"),
-                look_ahead_bytes_max: values.number("delivery.look_ahead_bytes_max"),
-            },
+            delivery: delivery(values),
             clock: ClockSettings { offset_max_ms: values.number("clock.offset_max_ms") },
             auth: AuthSettings {
                 mode: if values.text("auth.mode") == "none" { AuthMode::None } else { AuthMode::Tokens },
@@ -261,6 +263,32 @@ impl Settings {
                 filter: values.text("log.filter").into(),
             },
         }
+    }
+}
+
+fn http(values: &Values) -> HttpSettings {
+    let file = |path| Some(values.text(path)).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let (listen, tls_cert_file) = (values.address("http.listen"), file("http.tls_cert_file"));
+    HttpSettings {
+        listen,
+        advertise_url: advertised_url(values.text("http.advertise_url"), listen, tls_cert_file.is_some()),
+        tls_cert_file,
+        tls_key_file: file("http.tls_key_file"),
+        request_timeout_ms: values.number("http.request_timeout_ms"),
+        body_bytes_max: values.number("http.body_bytes_max"),
+        connections_max: values.number("http.connections_max"),
+    }
+}
+
+fn delivery(values: &Values) -> DeliverySettings {
+    DeliverySettings {
+        allow: values.list("delivery.allow").to_vec(),
+        ca_files: values.list("delivery.ca_files").iter().map(PathBuf::from).collect(),
+        concurrency_max: values.number("delivery.concurrency_max"),
+        concurrency_per_destination_max: values.number("delivery.concurrency_per_destination_max"),
+        look_ahead_ms: values.number("delivery.look_ahead_ms"),
+        look_ahead_timers_max: values.number("delivery.look_ahead_timers_max"),
+        look_ahead_bytes_max: values.number("delivery.look_ahead_bytes_max"),
     }
 }
 
@@ -287,8 +315,9 @@ impl Peer {
     }
 }
 
-fn advertised_url(configured: &str, listen: SocketAddr) -> String {
+fn advertised_url(configured: &str, listen: SocketAddr, secure: bool) -> String {
     match configured.trim_end_matches('/') {
+        "" if secure => format!("https://{listen}"),
         "" => format!("http://{listen}"),
         url => url.into(),
     }

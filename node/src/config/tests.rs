@@ -87,8 +87,9 @@ fn every_setting_reaches_the_settings() {
                 Value::Text((*word.unwrap()).into())
             }
             Kind::Addresses => Value::List(vec!["private".into()]),
+            Kind::Files => Value::List(vec!["other.pem".into()]),
             Kind::Peers => Value::List(vec!["other=other:99".into()]),
-            Kind::Text | Kind::Name | Kind::Filter => Value::Text("other".into()),
+            Kind::Text | Kind::File | Kind::Name | Kind::Filter => Value::Text("other".into()),
         };
         let mut values = Values::defaults();
         values.set(key, other, Origin::Flag("--test"));
@@ -216,6 +217,8 @@ fn a_wrong_value_says_where_it_is_and_what_would_be_right() {
         "[delivery]\nallow = [\"10.0.0\"]",
         "[delivery]\nallow = [1]",
         "[delivery]\nallow = \"loopback\"",
+        "[delivery]\nca_files = \"a.pem\"",
+        "[delivery]\nca_files = [\"\"]",
         "[cluster]\npeers = [\"n1\"]",
         "[cluster]\npeers = [{ name = \"n1\", address = \"a:1\", weight = 2 }]",
         "[log]\nfilter = \"node=loudest\"",
@@ -260,6 +263,14 @@ fn what_does_not_go_together_names_both_keys_and_values() {
             ],
         ),
         (
+            "[http]\ntls_cert_file = \"a.pem\"",
+            ["http.tls_cert_file = \"a.pem\" (0.toml:2)", "http.tls_key_file = \"\" (default)"],
+        ),
+        (
+            "[http]\ntls_key_file = \"a.key\"",
+            ["http.tls_cert_file = \"\" (default)", "http.tls_key_file = \"a.key\" (0.toml:2)"],
+        ),
+        (
             "[delivery]\nconcurrency_max = 10",
             [
                 "delivery.concurrency_per_destination_max = 128 (default)",
@@ -284,6 +295,19 @@ fn the_bounds_between_settings_are_exact() {
     ] {
         assert_eq!(faults(right), Vec::<String>::new(), "{right}");
     }
+}
+
+#[test]
+fn with_a_certificate_the_node_is_reached_by_https() {
+    let pair = "[http]\ntls_cert_file = \"a.pem\"\ntls_key_file = \"a.key\"\n";
+    let http = load_texts(&[pair], &[]).unwrap().settings.http;
+    assert_eq!(http.advertise_url, "https://127.0.0.1:8080");
+    let files = http.certificate_files().unwrap();
+    assert_eq!((files.certificate, files.key), ("a.pem".into(), "a.key".into()));
+    assert_eq!(load_texts(&[], &[]).unwrap().settings.http.certificate_files(), None);
+    let environment = [("TIMERD_DELIVERY__CA_FILES", "/a.pem, /b.pem")];
+    let delivery = load_texts(&[], &environment).unwrap().settings.delivery;
+    assert_eq!(delivery.ca_files, [Path::new("/a.pem"), Path::new("/b.pem")]);
 }
 
 #[test]
@@ -328,7 +352,7 @@ fn all_faults_come_at_once_and_none_is_made_up() {
 
 #[test]
 fn files_that_can_not_be_read_or_parsed_are_named_with_the_line() {
-    let missing = check(&["/nowhere/a.toml".into()], &[], &[]);
+    let missing = check(&["/nowhere/a.toml".into()], &[], &[], Millis(0));
     assert_eq!(missing.code, 1);
     assert!(missing.text.starts_with("error: /nowhere/a.toml: can't be read: "), "{}", missing.text);
     let broken = fault("[http]\nlisten = \n");

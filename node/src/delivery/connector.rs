@@ -19,6 +19,7 @@ use timer_core::timer::ErrorKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::failure;
 use super::guard::{AddressPolicy, Blocked};
 use super::resolver::Resolve;
 use crate::sockets::TcpStream;
@@ -55,14 +56,24 @@ pub(super) enum ConnectError {
 }
 
 impl ConnectError {
-    pub(super) const fn kind(&self) -> ErrorKind {
+    pub(super) fn kind(&self) -> ErrorKind {
         match self {
             Self::Blocked { .. } => ErrorKind::BlockedAddress,
             Self::Dns { .. } | Self::NoAddress(_) => ErrorKind::Dns,
-            Self::Refused { .. } | Self::TimedOut { .. } => ErrorKind::Connect,
-            Self::Unfinished { .. } => ErrorKind::Tls,
+            Self::Refused { error, .. } => refused_kind(error),
+            Self::TimedOut { .. } | Self::Unfinished { .. } => ErrorKind::ConnectTimedOut,
             Self::NoHost(_) => ErrorKind::InvalidCallback,
         }
+    }
+}
+
+/// What the operating system's refusal to connect means.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system has many more reasons")]
+fn refused_kind(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ErrorKind::ConnectionRefused,
+        io::ErrorKind::TimedOut => ErrorKind::ConnectTimedOut,
+        _ => failure::reset(error).unwrap_or(ErrorKind::Connect),
     }
 }
 

@@ -8,13 +8,14 @@ use http::{Request, Response, response};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use timer_core::command::AttemptResult;
 use timer_core::time::Millis;
+use timer_core::timer::ErrorKind;
 use tokio::time::Instant;
 
 use super::answer::{self, ANSWER_BYTES_MAX, Body};
@@ -26,6 +27,8 @@ use super::guard::AddressPolicy;
 use super::resolver::{Resolve, SystemResolver};
 use super::{Attempt, Report, request};
 use crate::environment::Clock;
+use crate::tls::provider;
+use crate::tls::roots::{RootsError, trusted};
 
 type HttpClient = Client<Bounded<HttpsConnector<Connector>>, CheckedBody>;
 
@@ -49,7 +52,8 @@ pub struct SenderSettings {
     pub idle_per_destination_max: usize,
     /// Turns names into addresses. Default: the operating system.
     pub resolver: Arc<dyn Resolve>,
-    /// The certificate authorities that are trusted. `None`, the default: the operating system's.
+    /// The certificate authorities that are trusted; [`trusted`] joins those of a machine with others. `None`, the
+    /// default: the operating system's.
     pub roots: Option<RootCertStore>,
 }
 
@@ -72,6 +76,9 @@ pub enum SenderError {
     /// TLS can't be set up.
     #[error("TLS for callbacks can't be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// There is no list of authorities.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
 }
 
 /// Makes attempts. One for a whole node: it holds the pool of connections.
@@ -87,9 +94,6 @@ impl Sender {
     /// It speaks HTTP/1.1 only. There an attempt that gets no answer takes its connection with it; one of
     /// HTTP/2 is shared, so that a peer that has silently gone would swallow attempt after attempt, and the
     /// name would not be resolved again for as long as they kept coming.
-    ///
-    /// Without any certificate authority of the operating system it only warns: callbacks over plain HTTP
-    /// work all the same, and those over TLS fail with what is missing.
     ///
     /// # Errors
     /// When TLS can't be set up.
@@ -190,7 +194,10 @@ impl Exchange<'_> {
         let response = match tokio::time::timeout_at(self.deadline, self.sender.client.request(request)).await
         {
             Ok(answered) => answered.map_err(|error| Unanswered::of_client(&error))?,
-            Err(_) => return Err(Failure::timed_out(self.timeout, &awaited(&connection)).into()),
+            Err(_) => {
+                let (kind, waiting_for) = awaited(&connection);
+                return Err(Failure::timed_out(kind, self.timeout, &waiting_for).into());
+            }
         };
         retire(&response, &connection);
         Ok(response)
@@ -209,21 +216,25 @@ impl Exchange<'_> {
         match tokio::time::timeout_at(self.deadline, read(body)).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => Body::Broken(Failure::broken_body(&error)),
-            Err(_) => Body::Broken(Failure::timed_out(self.timeout, "the answer began, but did not end")),
+            Err(_) => {
+                let waiting_for = "the answer began, but did not end";
+                Body::Broken(Failure::timed_out(ErrorKind::ReadTimedOut, self.timeout, waiting_for))
+            }
         }
     }
 }
 
 /// What was missing when the time-out passed.
-fn awaited(connection: &CaptureConnection) -> String {
+fn awaited(connection: &CaptureConnection) -> (ErrorKind, String) {
     match connection.connection_metadata().as_ref() {
         Some(connected) => {
             let mut extras = http::Extensions::new();
             connected.get_extras(&mut extras);
             let address = extras.get::<Origin>().map(|origin| format!(" to {}", origin.address));
-            format!("connected{}, but no answer", address.unwrap_or_default())
+            let missing = format!("connected{}, but no answer", address.unwrap_or_default());
+            (ErrorKind::AnswerTimedOut, missing)
         }
-        None => "no connection".to_owned(),
+        None => (ErrorKind::ConnectTimedOut, "no connection".to_owned()),
     }
 }
 
@@ -261,19 +272,10 @@ async fn read(mut body: Incoming) -> Result<Body, hyper::Error> {
     Ok(Body::Whole(if all.is_empty() { first } else { all.freeze() }))
 }
 
-fn tls(roots: Option<RootCertStore>) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-    let verified = match roots {
-        Some(roots) => builder()?.with_root_certificates(roots),
-        None => match builder()?.with_native_roots() {
-            Ok(verified) => verified,
-            Err(e) => {
-                tracing::warn!(error = %e, "no certificate authorities: callbacks to https will fail");
-                builder()?.with_root_certificates(RootCertStore::empty())
-            }
-        },
-    };
+fn tls(roots: Option<RootCertStore>) -> Result<ClientConfig, SenderError> {
+    let roots = roots.map_or_else(|| trusted(&[]), Ok)?;
+    let verified = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
     Ok(verified.with_no_client_auth())
 }

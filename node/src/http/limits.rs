@@ -8,6 +8,11 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long a connection may wait for a request's headers, idle time before them counted: above the 60 s after
 /// which common load balancers drop an idle connection, so that they never send on one that we just closed.
 pub const HEADER_READ_MAX: Duration = Duration::from_secs(75);
+/// How long a client may take to shake hands for TLS, from the connection on: a client that has something to say does it
+/// at once, also from the other side of the world.
+pub const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Bytes that are read of a request in plain HTTP to a port of TLS, so that its client gets to read the answer.
+pub const PLAIN_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// How often an HTTP/2 client is asked whether it is still there.
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Bytes of a batch's body, unless a node sets something else: 16 MiB of payloads take 22 MiB in base64.

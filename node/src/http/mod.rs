@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod duration;
 pub mod group_output;
 pub mod handlers;
+mod handshake;
 pub mod ids;
 pub mod input;
 pub mod limits;
@@ -30,7 +31,7 @@ use axum::routing::{MethodRouter, get, post, put};
 use tokio::sync::Semaphore;
 
 pub use input::{UrlCheck, UrlFault};
-pub use server::{ServerBounds, serve, serve_within};
+pub use server::{ServerBounds, serve_within};
 
 use crate::backend::Backend;
 use crate::environment::Entropy;

@@ -181,6 +181,15 @@ pub const fn error_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidCallbackAnswer => "INVALID_CALLBACK_ANSWER",
         ErrorKind::TooManyDeferrals => "TOO_MANY_DEFERRALS",
         ErrorKind::InvalidCallback => "INVALID_CALLBACK",
+        ErrorKind::TlsCertificateExpired => "TLS_CERTIFICATE_EXPIRED",
+        ErrorKind::TlsWrongHost => "TLS_WRONG_HOST",
+        ErrorKind::TlsUnknownCa => "TLS_UNKNOWN_CA",
+        ErrorKind::TlsProtocol => "TLS_PROTOCOL",
+        ErrorKind::ConnectionRefused => "CONNECTION_REFUSED",
+        ErrorKind::ConnectionReset => "CONNECTION_RESET",
+        ErrorKind::ConnectTimedOut => "CONNECT_TIMED_OUT",
+        ErrorKind::AnswerTimedOut => "ANSWER_TIMED_OUT",
+        ErrorKind::ReadTimedOut => "READ_TIMED_OUT",
     }
 }
 

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use timer_core::command::{AttemptResult, Command, Reply};
+use timer_core::time::Millis;
 use timer_core::timer::State;
 use tokio::time::Instant;
 
@@ -74,6 +75,8 @@ pub struct Metrics {
     purged_index: Family<ShardLabel, Gauge>,
     peers_connected: Gauge,
     clock_offset: Seconds,
+    certificate_expiry: Gauge,
+    certificate_refused: Gauge,
     resident_bytes: Gauge,
     open_fds: Gauge,
     fds_max: Gauge,
@@ -123,6 +126,8 @@ impl Metrics {
             purged_index: Family::default(),
             peers_connected: Gauge::default(),
             clock_offset: Seconds::default(),
+            certificate_expiry: Gauge::default(),
+            certificate_refused: Gauge::default(),
             resident_bytes: Gauge::default(),
             open_fds: Gauge::default(),
             fds_max: Gauge::default(),
@@ -271,6 +276,17 @@ impl Metrics {
     pub fn clock_offset(&self, offset_ms: i64) {
         let seconds = Duration::from_millis(offset_ms.unsigned_abs()).as_secs_f64();
         self.clock_offset.set(if offset_ms < 0 { -seconds } else { seconds });
+    }
+
+    /// A certificate is served from now on that is good until `expires_at`.
+    pub fn certificate_served(&self, expires_at: Millis) {
+        self.certificate_expiry.set(gauge_value(expires_at.0 / 1000));
+        self.certificate_refused.set(0);
+    }
+
+    /// What the files of the certificate hold is not good: what was served before is served on.
+    pub fn certificate_refused(&self) {
+        self.certificate_refused.set(1);
     }
 
     /// All metrics in Prometheus' text format, [`CONTENT_TYPE`].

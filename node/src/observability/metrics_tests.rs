@@ -81,6 +81,7 @@ const ADVICE: &str = "
 - `timerd_log_sync_stalled_seconds` above 0: the disk hangs. At `storage.sync_stall_ms` the node gives up its leaderships.
 - `timerd_clock_offset_seconds` near `clock.offset_max_ms`: mend the time synchronisation before the node stops leading.
 - `timerd_raft_restarts_total` that grows: a bug; the log has the reason.
+- `timerd_tls_certificate_expiry_timestamp_seconds` above 0 and less than two weeks ahead, or `timerd_tls_certificate_refused` above 0: what renews the certificate does not work.
 - `process_open_fds` near `process_max_fds`: raise the limit, or lower `http.connections_max` and `delivery.concurrency_max`.
 ";
 
@@ -126,6 +127,8 @@ fn every_handle_is_registered() {
     metrics.snapshot(SnapshotDirection::Received, false);
     metrics.peers_connected(2);
     metrics.clock_offset(-120);
+    metrics.certificate_served(Millis(1_800_000_000_999));
+    metrics.certificate_refused();
     let text = metrics.render();
     for (series, expected) in [
         ("timerd_commands_total{command=\"delete\",result=\"refused\"}", 1.0),
@@ -155,6 +158,8 @@ fn every_handle_is_registered() {
         ("timerd_snapshots_total{direction=\"received\",result=\"failed\"}", 1.0),
         ("timerd_peers_connected", 2.0),
         ("timerd_clock_offset_seconds", -0.12),
+        ("timerd_tls_certificate_expiry_timestamp_seconds", 1_800_000_000.0),
+        ("timerd_tls_certificate_refused", 1.0),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }

@@ -36,12 +36,14 @@ async fn open(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits for the first byte of a connection without taking it; 0 if there will be none.
+/// Waits for the first byte of a connection without taking it; none if there will be none.
 ///
 /// # Errors
 /// When the connection breaks.
-pub async fn first_byte(stream: &mut TcpStream) -> io::Result<usize> {
-    stream.peek(&mut [0]).await
+pub async fn first_byte(stream: &mut TcpStream) -> io::Result<Option<u8>> {
+    let mut first = [0];
+    let bytes = stream.peek(&mut first).await?;
+    Ok(first.into_iter().next().filter(|_| bytes > 0))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //!
 //! Chosen when it is compiled (feature `simulation`, which no release build has): a choice at run time would
 //! cost a call through a pointer for every read and write. Deliberately absent: names, which
-//! [`crate::delivery::Resolve`] turns into addresses.
+//! [`crate::delivery::Resolve`] turns into addresses; and TLS, which lies on top of either ([`crate::tls`]) and is not used
+//! in `sim/`.
 
 #[cfg_attr(feature = "simulation", path = "simulated.rs")]
 #[cfg_attr(not(feature = "simulation"), path = "machine.rs")]

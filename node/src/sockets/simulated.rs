@@ -35,12 +35,14 @@ pub async fn connect_peer(endpoint: &Endpoint) -> Result<Channel, Error> {
     endpoint.connect_with_connector(connector).await
 }
 
-/// Waits for the first byte of a connection without taking it; 0 if there will be none.
+/// Waits for the first byte of a connection without taking it; none if there will be none.
 ///
 /// # Errors
 /// When the connection breaks.
-pub async fn first_byte(stream: &mut TcpStream) -> io::Result<usize> {
-    stream.peek(&mut [0]).await
+pub async fn first_byte(stream: &mut TcpStream) -> io::Result<Option<u8>> {
+    let mut first = [0];
+    let bytes = stream.peek(&mut first).await?;
+    Ok(first.into_iter().next().filter(|_| bytes > 0))
 }
 
 impl Connected for PeerStream {

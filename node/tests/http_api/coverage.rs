@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use node::backend::{Applied, BackendError};
+use node::http::output::error_kind;
 use node::http::{HttpSettings, routes};
+use proto::Numbered as _;
+use serde_json::Value;
 use timer_core::command::AttemptResult;
+use timer_core::timer::ErrorKind;
 
 use crate::contract::CONTRACT;
 use crate::operations::died;
@@ -351,6 +355,18 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
     let seen: BTreeSet<_> = apis.iter().flat_map(|api| std::mem::take(&mut *api.seen.lock())).collect();
     let never: Vec<_> = CONTRACT.combinations().difference(&seen).cloned().collect();
     assert!(never.is_empty(), "listed in api.yaml, but never answered: {never:#?}");
+}
+
+#[test]
+fn every_kind_of_failure_is_listed_and_explained_and_no_other() {
+    let schema = &CONTRACT.root["components"]["schemas"]["LastError"]["properties"]["kind"];
+    let listed: BTreeSet<_> = schema["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let known: BTreeSet<_> = ErrorKind::EVERY.iter().map(|kind| error_kind(*kind)).collect();
+    assert_eq!(listed, known);
+    let explained = schema["description"].as_str().unwrap();
+    for kind in known {
+        assert!(explained.contains(&format!("`{kind}`")), "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::support::{Api, START, timer};
 pub fn died() -> AttemptResult {
     let error = LastError {
         kind: ErrorKind::HttpStatus,
+        newer_kind: None,
         status: Some(410),
         message: "the receiver answered 410".into(),
         at: START,

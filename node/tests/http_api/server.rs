@@ -20,9 +20,10 @@ async fn start(api: &Api, connections_max: usize) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let bounds = ServerBounds { connections_max, drain_max: Duration::from_secs(5) };
+    let bounds =
+        ServerBounds { connections_max, drain_max: Duration::from_secs(5), ..ServerBounds::default() };
     let router = api.router.clone();
-    let task = tokio::spawn(serve_within(bounds, listener, router, async {
+    let task = tokio::spawn(serve_within(bounds, listener, None, router, async {
         let _ = stopped.await;
     }));
     Running { address, stop, task }

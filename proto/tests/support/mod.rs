@@ -226,8 +226,15 @@ fn patch() -> BoxedStrategy<Patch> {
 }
 
 fn last_error() -> BoxedStrategy<LastError> {
-    (any_of::<ErrorKind>(), of(any::<u16>()), text(), millis())
-        .prop_map(|(kind, status, message, at)| LastError { kind, status, message, at })
+    (any_of::<ErrorKind>(), of(1_000..i32::MAX), of(any::<u16>()), text(), millis())
+        .prop_map(|(kind, newer_kind, status, message, at)| LastError {
+            // Only the broad kind is known of one that a newer version made.
+            kind: if newer_kind.is_some() { kind.broad() } else { kind },
+            newer_kind,
+            status,
+            message,
+            at,
+        })
         .boxed()
 }
 

@@ -32,9 +32,17 @@ pub enum BuildError {
     /// The token can't stand in a header.
     #[error("the token must be printable ASCII")]
     Token,
-    /// An endpoint is https and the system's certificates can't be read.
-    #[error("no certificates to trust for https: {0}")]
+    /// An endpoint is https, and there is no certificate authority to hold its certificate against.
+    #[error("no certificate authorities for https: {0}; install the system's, or name one with `ca_file`")]
     Certificates(String),
+    /// A certificate authority that was named can't be read.
+    #[error("{file}: {reason}")]
+    Authority {
+        /// The file, or what stands for the bytes that were given.
+        file: String,
+        /// For people.
+        reason: String,
+    },
 }
 
 /// Why a call did not succeed.
@@ -75,12 +83,39 @@ pub enum Error {
 pub enum Failure {
     /// No connection: nothing was sent.
     Connect(String),
+    /// No connection that is safe: nothing was sent. Asking the same server again will not help.
+    Tls {
+        /// The server.
+        endpoint: String,
+        /// What is wrong with it.
+        fault: TlsFault,
+    },
     /// A connection was there and broke before the answer was complete.
     Lost(String),
     /// No answer in the time for one try.
     Slow(Duration),
     /// The server, or something before it, asked to come again later.
     Busy(Box<Problem>),
+}
+
+/// Why a server is not safe to talk to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsFault {
+    /// Its certificate has expired.
+    #[error("the server's certificate has expired")]
+    Expired,
+    /// Its certificate is for another host.
+    #[error("the server's certificate is for another host: {0}")]
+    WrongHost(String),
+    /// Its certificate comes from an authority that this client does not trust.
+    #[error("the server's certificate comes from an authority that is not trusted here")]
+    UnknownCa,
+    /// It does not speak TLS.
+    #[error("the server does not speak TLS there; is it http?")]
+    NotTls,
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// What is known about the effect of a call that got no answer.
@@ -173,6 +208,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(reason) => write!(f, "no connection: {reason}"),
+            Self::Tls { endpoint, fault } => write!(f, "no secure connection: {endpoint}: {fault}"),
             Self::Lost(reason) => write!(f, "the connection was lost: {reason}"),
             Self::Slow(waited) => write!(f, "no answer within {waited:.1?}"),
             Self::Busy(problem) => problem.fmt(f),

@@ -42,7 +42,7 @@ pub mod receiver;
 pub use client::builder::ClientBuilder;
 pub use client::retry::RetrySettings;
 pub use client::{Answer, CallOptions, Client};
-pub use error::{BuildError, Error, Failure, Outcome, Problem};
+pub use error::{BuildError, Error, Failure, Outcome, Problem, TlsFault};
 pub use model::batch::{BatchOperation, BatchResult, BatchResults};
 pub use model::cluster::{Clock, ClusterView, Info, NodeView, Routing, ShardLeader, ShardView};
 pub use model::group::{Group, GroupInput, GroupPage};

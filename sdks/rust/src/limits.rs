@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Bytes of an answer's body: a timer's payload is at most 256 KiB, a third more in base64.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one file of certificate authorities.
+pub const CA_BYTES_MAX: u64 = 1 << 20;
 /// Endpoints of one client.
 pub const ENDPOINTS_MAX: usize = 64;
 /// How long to try to connect.

@@ -166,6 +166,7 @@ fn retry_at(timer: &Timer, outcome: &Outcome, retry_after: Option<Millis>, now: 
 fn too_far(outcome: &Outcome) -> LastError {
     LastError {
         kind: ErrorKind::InvalidCallbackAnswer,
+        newer_kind: None,
         status: None,
         message: "nextExecuteAt lies further ahead than the group allows".into(),
         at: outcome.finished_at,
@@ -175,6 +176,7 @@ fn too_far(outcome: &Outcome) -> LastError {
 fn too_many_deferrals(outcome: &Outcome) -> LastError {
     LastError {
         kind: ErrorKind::TooManyDeferrals,
+        newer_kind: None,
         status: None,
         message: format!("the receiver answered \"not yet\" more than {DEFERRALS_MAX} times"),
         at: outcome.finished_at,

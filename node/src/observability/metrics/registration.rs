@@ -49,6 +49,16 @@ impl Metrics {
             "Requests that this node brought to another, by what came of it",
             self.forwarded.clone(),
         );
+        registry.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            "End of the certificate that the REST API shows, in seconds since 1970; 0 without TLS",
+            self.certificate_expiry.clone(),
+        );
+        registry.register(
+            "tls_certificate_refused",
+            "1 while the certificate files hold what is not good, and the certificate before is served on; the log says why",
+            self.certificate_refused.clone(),
+        );
     }
 
     fn register_delivery(&self, registry: &mut Registry) {

@@ -134,6 +134,8 @@ impl Core {
         let started = Instant::now();
         let mut at = self.preferred.load(Ordering::Relaxed) % self.endpoints.len();
         let mut open = false;
+        // Certificates do not mend themselves within a call.
+        let mut nobody_is_safe = true;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -160,6 +162,7 @@ impl Core {
                 Err(failure) => (failure, None),
             };
             open |= retry::leaves_open(&failure);
+            nobody_is_safe &= matches!(failure, Failure::Tls { .. });
             let wait = match retry::after(&failure, tries, self.endpoints.len()) {
                 Next::TryOtherNow => Duration::ZERO,
                 Next::Wait => self.settings.wait(tries, asked, random()?),
@@ -167,6 +170,7 @@ impl Core {
             let waited = started.elapsed();
             if !call.repeatable
                 || tries >= self.settings.tries_max
+                || (nobody_is_safe && retry::all_were_tried(tries, self.endpoints.len()))
                 || waited + wait >= self.settings.total_max
             {
                 let outcome = if open { call.outcome_of_lost() } else { Outcome::NotApplied };
@@ -193,6 +197,9 @@ impl Core {
         match tokio::time::timeout(bound, self.transport.send(request)).await {
             Ok(Err(Failure::Connect(reason))) => {
                 Err(Failure::Connect(format!("{}: {reason}", self.endpoints[at])))
+            }
+            Ok(Err(Failure::Tls { fault, .. })) => {
+                Err(Failure::Tls { endpoint: self.endpoints[at].clone(), fault })
             }
             Ok(result) => result,
             Err(_) => Err(Failure::Slow(bound)),

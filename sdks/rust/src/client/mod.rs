@@ -5,6 +5,7 @@ mod call;
 mod groups;
 pub mod retry;
 mod transport;
+mod trust;
 
 use std::sync::Arc;
 

@@ -69,11 +69,21 @@ pub enum Next {
 /// After `failure` of try number `tries` on one of `endpoints`.
 #[must_use]
 pub fn after(failure: &Failure, tries: u32, endpoints: usize) -> Next {
-    let untried = usize::try_from(tries).is_ok_and(|tries| tries < endpoints);
+    let untried = !all_were_tried(tries, endpoints);
     match failure {
-        Failure::Connect(_) if untried => Next::TryOtherNow,
-        Failure::Connect(_) | Failure::Lost(_) | Failure::Slow(_) | Failure::Busy(_) => Next::Wait,
+        Failure::Connect(_) | Failure::Tls { .. } if untried => Next::TryOtherNow,
+        Failure::Connect(_)
+        | Failure::Tls { .. }
+        | Failure::Lost(_)
+        | Failure::Slow(_)
+        | Failure::Busy(_) => Next::Wait,
     }
+}
+
+/// Whether `tries` have gone round all endpoints.
+#[must_use]
+pub fn all_were_tried(tries: u32, endpoints: usize) -> bool {
+    usize::try_from(tries).map_or(true, |tries| tries >= endpoints)
 }
 
 /// Whether a status is one after which the same request can succeed. 502 comes from proxies only.
@@ -86,7 +96,7 @@ pub fn is_busy(status: u16) -> bool {
 #[must_use]
 pub fn leaves_open(failure: &Failure) -> bool {
     match failure {
-        Failure::Connect(_) => false,
+        Failure::Connect(_) | Failure::Tls { .. } => false,
         Failure::Lost(_) | Failure::Slow(_) => true,
         Failure::Busy(problem) => problem_leaves_open(problem),
     }

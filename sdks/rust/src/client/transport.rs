@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::trust::tls_fault;
 use crate::error::Failure;
 use crate::limits::{ANSWER_BYTES_MAX, CONNECT_MAX, IDLE_MAX};
 
@@ -32,20 +33,16 @@ pub struct Received {
 }
 
 impl Transport {
-    /// A pool. `secure`: whether there will be https, for which the system's certificates are read.
+    /// A pool that trusts `roots` for https.
     ///
     /// # Errors
-    /// When they can't be.
-    pub fn new(secure: bool) -> std::io::Result<Self> {
+    /// When TLS can't be set up.
+    pub fn new(roots: RootCertStore) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(std::io::Error::other)?;
-        let tls = if secure {
-            config.with_native_roots()?.with_no_client_auth()
-        } else {
-            config.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-        };
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(CONNECT_MAX));
         tcp.set_nodelay(true);
@@ -63,14 +60,18 @@ impl Transport {
         Ok(Self { pool })
     }
 
-    /// Sends `request` and reads the answer. The caller bounds the time.
+    /// Sends `request` and reads the answer. The caller bounds the time, and knows the endpoint.
     ///
     /// # Errors
     /// When there is no answer, or not the whole of it.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Received, Failure> {
         let response = self.pool.request(request).await.map_err(|error| {
             let reason = root_cause(&error);
-            if error.is_connect() { Failure::Connect(reason) } else { Failure::Lost(reason) }
+            match tls_fault(&error) {
+                Some(fault) if error.is_connect() => Failure::Tls { endpoint: String::new(), fault },
+                _ if error.is_connect() => Failure::Connect(reason),
+                _ => Failure::Lost(reason),
+            }
         })?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;

@@ -2,12 +2,16 @@
 //! client does on the wire. The command line's tests use it too.
 #![allow(clippy::unwrap_used, dead_code, reason = "each test binary uses a part of it")]
 
+#[path = "../../../../node/tests/certificates/mod.rs"]
+pub mod certificates;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use certificates::Issued;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -16,6 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
@@ -70,11 +75,21 @@ impl Drop for FakeServer {
 impl FakeServer {
     /// Answers by `script`, one step a request; a request beyond it gets 599.
     pub async fn start(script: impl IntoIterator<Item = Step>) -> Self {
+        Self::start_with(None, script).await
+    }
+
+    /// The same over TLS, with a certificate.
+    pub async fn start_tls(certificate: &Issued, script: impl IntoIterator<Item = Step>) -> Self {
+        Self::start_with(Some(Arc::new(certificate.server()).into()), script).await
+    }
+
+    async fn start_with(tls: Option<TlsAcceptor>, script: impl IntoIterator<Item = Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let script = script.into_iter().collect();
         let state = Arc::new(Mutex::new(State { script, seen: Vec::new() }));
-        let task = tokio::spawn(serve(listener, Arc::clone(&state)));
+        let task = tokio::spawn(serve(listener, tls, Arc::clone(&state)));
         Self { url, state, task }
     }
 
@@ -91,14 +106,20 @@ impl FakeServer {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Mutex<State>>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let state = Arc::clone(&state);
+        let (tls, state) = (tls.clone(), Arc::clone(&state));
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(request, Arc::clone(&state)));
             // A client that goes away is no fault of the test.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            match tls {
+                None => drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await),
+                Some(tls) => {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+                }
+            }
         });
     }
 }
