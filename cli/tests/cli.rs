@@ -404,6 +404,48 @@ async fn a_line_that_is_not_json_ends_a_batch_before_its_request_is_sent() {
     assert!(server.seen().is_empty());
 }
 
+#[tokio::test]
+async fn attempts_are_shown_newest_first_and_scripts_get_the_servers_own_json() {
+    let attempt = |number: u32, more: serde_json::Value| {
+        let mut attempt = json!({
+            "generation": 4096, "number": number, "trigger": "schedule", "counted": true,
+            "scheduledAt": "2031-01-01T00:00:00.000Z", "startedAt": "2031-01-01T00:00:00.001Z",
+            "duration": "1.5s", "aFieldOfTomorrow": [1],
+        });
+        for (name, value) in more.as_object().unwrap() {
+            attempt[name] = value.clone();
+        }
+        attempt
+    };
+    let error = json!({"kind": "TIMED_OUT", "message": "no connection within 1500 ms"});
+    let body = json!({"attempts": [
+        attempt(2, json!({"outcome": "delivered", "statusCode": 200, "answer": "thanks", "answerTruncated": false})),
+        attempt(1, json!({"outcome": "failed", "error": error})),
+    ]})
+    .to_string();
+    let step = || Step::Answer(200, vec![("content-type", "application/json".into())], body.clone());
+    let server = FakeServer::start([step(), step()]).await;
+    let ran = run(&server.url, &["attempts", "a/b"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("GENERATION  ATTEMPT  STARTED AT"), "{}", ran.out);
+    assert!(
+        lines[1].starts_with("4096        2 ") && lines[1].ends_with("delivered 200     thanks"),
+        "{}",
+        ran.out
+    );
+    assert!(lines[2].ends_with("failed TIMED_OUT  no connection within 1500 ms"), "{}", ran.out);
+    assert_eq!((lines.len(), &server.only().target[..]), (3, "/api/v1/groups/default/timers/a%2Fb/attempts"));
+    let ran = run(&server.url, &["attempts", "a/b", "--output", "json"]).await;
+    assert_eq!(ran.out, format!("{body}\n"));
+}
+
+#[tokio::test]
+async fn the_attempts_of_no_timer_are_not_found() {
+    let server = FakeServer::start([problem(404, "TIMER_NOT_FOUND", None, &json!({}))]).await;
+    assert_eq!(run(&server.url, &["attempts", "a"]).await.code, 3);
+}
+
 /// A page of so many timers, as the server writes it.
 fn page(ids: &[&str], next: Option<&str>) -> Step {
     let timers: Vec<_> = ids

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use timer_core::attempt::Attempt;
 use timer_core::command::{Command, Precondition, PutGroup, Refusal, Reply};
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
@@ -122,6 +123,13 @@ pub trait Backend: Send + Sync + 'static {
         context: RequestContext,
         key: TimerKey,
     ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>>;
+
+    /// Reads the history of a timer's attempts, linearizably and newest first; none if there is no such timer.
+    fn attempts(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+    ) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, BackendError>>;
 
     /// Reads the first timers of a list over all shards, at most `limit`, and about `bytes_max` of them. What each shard
     /// contributes is linearizable; the shards are not read at one moment.

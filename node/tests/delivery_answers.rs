@@ -6,8 +6,10 @@ mod delivery_support;
 use delivery_support::*;
 use node::delivery::{ANSWER_BYTES_MAX, SenderSettings};
 use node::rfc3339;
+use timer_core::attempt::Answer;
 use timer_core::command::AttemptResult;
 use timer_core::definition::{BodyMode, Method, Payload};
+use timer_core::limits::ANSWER_KEPT_BYTES_MAX;
 use timer_core::timer::ErrorKind;
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -169,4 +171,37 @@ async fn a_body_beyond_the_bound_is_dropped_and_delivered() {
         sender.send(&attempt(receiver.url()), always()).await.unwrap().result,
         AttemptResult::Delivered
     );
+}
+
+/// What is reported of an answer with this body.
+async fn reported(status: u16, body: impl Into<bytes::Bytes>) -> Option<Answer> {
+    let body = body.into();
+    let receiver = Receiver::start(move |_| answer(status, &[], body.clone())).await;
+    sender(SenderSettings::default()).send(&attempt(receiver.url()), always()).await.unwrap().answer
+}
+
+#[tokio::test]
+async fn the_begin_of_an_answer_is_reported_as_it_came() {
+    for status in [200, 204, 302, 410, 503] {
+        let body: &[u8] = if status == 204 { b"" } else { b"words" };
+        assert_eq!(reported(status, body).await, Some(Answer::new(status, body, false)));
+    }
+    let bytes: Vec<u8> = (0..=255).cycle().take(ANSWER_KEPT_BYTES_MAX + 1).collect();
+    let kept = reported(200, bytes.clone()).await.unwrap();
+    assert_eq!((&kept.body()[..], kept.is_truncated()), (&bytes[..ANSWER_KEPT_BYTES_MAX], true));
+    let full = reported(200, bytes[1..].to_vec()).await.unwrap();
+    assert_eq!((&full.body()[..], full.is_truncated()), (&bytes[1..], false));
+    let beyond_all_bounds = reported(500, "é".repeat(ANSWER_BYTES_MAX)).await.unwrap();
+    assert_eq!(
+        (beyond_all_bounds.body().len(), beyond_all_bounds.is_truncated()),
+        (ANSWER_KEPT_BYTES_MAX, true)
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_answered_has_no_answer() {
+    let (url, _) = raw_server(|_, mut stream| async move { read_request(&mut stream).await }).await;
+    let report = sender(SenderSettings::default()).send(&attempt(url), always()).await.unwrap();
+    let (kind, _) = retried(report.result);
+    assert_eq!((kind, report.answer), (ErrorKind::Transport, None));
 }

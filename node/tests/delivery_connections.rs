@@ -244,11 +244,12 @@ async fn a_body_that_drips_is_given_up() {
         }
     })
     .await;
-    let (error, permanent) = failure(
-        sender(SenderSettings::default()).send(&attempt_within(200, url), always()).await.unwrap().result,
-    );
+    let report = sender(SenderSettings::default()).send(&attempt_within(200, url), always()).await.unwrap();
+    let (error, permanent) = failure(report.result);
     assert_eq!((error.kind, error.status, permanent), (ErrorKind::ReadTimedOut, Some(200), false));
     assert_eq!(error.message, "the answer began, but did not end within 200 ms");
+    let came = report.answer.unwrap();
+    assert!(came.is_truncated() && came.body().starts_with(b"x"), "what had come by then: {came:?}");
 }
 
 #[tokio::test]

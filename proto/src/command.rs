@@ -1,8 +1,8 @@
-//! Commands, one message each.
+//! Commands, one message each; outcomes are in [`crate::attempt`], with what the history keeps of them.
 
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Expire, Fence, Fire, HandOver, OpenSession, Outcome,
-    Patch, Precondition, Put, Redrive, patch::RetryPatch,
+    AdvanceCursor, Command, Delete, Expire, Fence, Fire, HandOver, OpenSession, Patch, Precondition, Put,
+    Redrive, patch::RetryPatch,
 };
 use timer_core::definition::{DeadOn, LatePolicy, Payload};
 use timer_core::ids::{NodeId, Sequence, TimerKey};
@@ -213,67 +213,6 @@ impl From<wire::Delete> for Delete {
             precondition: precondition_from_wire(wire.precondition),
             fence: fence_from_wire(wire.fence),
         }
-    }
-}
-
-impl From<&Outcome> for wire::Outcome {
-    fn from(outcome: &Outcome) -> Self {
-        use wire::outcome::Result as Kind;
-        let result = match &outcome.result {
-            AttemptResult::Delivered => Kind::Delivered(true),
-            AttemptResult::DeliveredNext { execute_at, payload } => {
-                let payload = payload.as_ref().map(Into::into);
-                Kind::DeliveredNext(wire::DeliveredNext { execute_at_ms: execute_at.0, payload })
-            }
-            AttemptResult::Failed { error, retry_after, permanent } => Kind::Failed(wire::Failed {
-                error: Some(error.into()),
-                retry_after_ms: retry_after.map(|at| at.0),
-                permanent: *permanent,
-            }),
-            AttemptResult::Deferred { until } => Kind::DeferredUntilMs(until.0),
-            AttemptResult::Skipped => Kind::Skipped(true),
-        };
-        Self {
-            group: outcome.key.group.clone(),
-            id: outcome.key.id.clone(),
-            generation: outcome.generation.0,
-            attempt: outcome.attempt,
-            session: outcome.session,
-            started_at_ms: outcome.started_at.0,
-            finished_at_ms: outcome.finished_at.0,
-            result: Some(result),
-        }
-    }
-}
-
-impl TryFrom<wire::Outcome> for Outcome {
-    type Error = DecodeError;
-
-    fn try_from(wire: wire::Outcome) -> Result<Self, DecodeError> {
-        use wire::outcome::Result as Kind;
-        let result = match required(wire.result, "Outcome", "result")? {
-            Kind::Delivered(_) => AttemptResult::Delivered,
-            Kind::DeliveredNext(next) => AttemptResult::DeliveredNext {
-                execute_at: Millis(next.execute_at_ms),
-                payload: next.payload.map(Payload::try_from).transpose()?,
-            },
-            Kind::Failed(failed) => AttemptResult::Failed {
-                error: required(failed.error, "Failed", "error")?.try_into()?,
-                retry_after: failed.retry_after_ms.map(Millis),
-                permanent: failed.permanent,
-            },
-            Kind::DeferredUntilMs(until) => AttemptResult::Deferred { until: Millis(until) },
-            Kind::Skipped(_) => AttemptResult::Skipped,
-        };
-        Ok(Self {
-            key: TimerKey::new(wire.group, wire.id),
-            generation: Sequence(wire.generation),
-            attempt: wire.attempt,
-            session: wire.session,
-            started_at: Millis(wire.started_at_ms),
-            finished_at: Millis(wire.finished_at_ms),
-            result,
-        })
     }
 }
 

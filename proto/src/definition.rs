@@ -99,7 +99,7 @@ impl TryFrom<wire::Payload> for Payload {
 }
 
 /// The same bytes, not a copy of them.
-fn share(bytes: &Arc<[u8]>) -> Bytes {
+pub(crate) fn share(bytes: &Arc<[u8]>) -> Bytes {
     Bytes::from_owner(Arc::clone(bytes))
 }
 

@@ -126,7 +126,9 @@ fn command_len(command: &Command) -> usize {
         Command::Fire(fire) => key_len(&fire.key) + precondition_len(&fire.precondition),
         Command::Redrive(redrive) => key_len(&redrive.key) + precondition_len(&redrive.precondition),
         Command::Outcome(outcome) => {
+            let answer = outcome.details.as_ref().and_then(|details| details.answer.as_ref());
             key_len(&outcome.key)
+                + answer.map_or(0, |answer| answer.body().len())
                 + match &outcome.result {
                     AttemptResult::DeliveredNext { payload, .. } => payload.as_ref().map_or(0, payload_len),
                     AttemptResult::Failed { error, .. } => error.message.len(),

@@ -10,6 +10,7 @@ pub mod group;
 pub mod record;
 pub mod wire;
 
+mod attempt;
 mod command;
 mod definition;
 mod numbers;

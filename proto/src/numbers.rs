@@ -1,5 +1,6 @@
 //! The numbers of enums. Each stands in one table, beside the name that store.proto gives it.
 
+use timer_core::attempt::Trigger;
 use timer_core::command::{GroupStep, PutMode};
 use timer_core::definition::{BodyMode, Method};
 use timer_core::group::Phase;
@@ -53,6 +54,7 @@ numbered!(
     InvalidCallbackAnswer, TooManyDeferrals, InvalidCallback, TlsCertificateExpired, TlsWrongHost, TlsUnknownCa,
     TlsProtocol, ConnectionRefused, ConnectionReset, ConnectTimedOut, AnswerTimedOut, ReadTimedOut
 );
+numbered!(Trigger: Schedule, Retry, Fire, Redrive);
 
 /// Whose number this is, in a field that must name somebody.
 pub(crate) fn known<T: Numbered>(

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
+use timer_core::attempt::Attempt;
 use timer_core::ids::{Sequence, TimerKey};
 use timer_core::shard_state::ShardState;
 use timer_core::time::Millis;
@@ -23,6 +24,20 @@ pub fn encode_timer(timer: &Timer) -> Bytes {
 /// When it is not a record of a timer, or of a kind that only a newer version knows.
 pub fn decode_timer(bytes: &[u8]) -> Result<Timer, DecodeError> {
     wire::Timer::decode(bytes).map_err(|fault| DecodeError::Wire { message: "Timer", fault })?.try_into()
+}
+
+/// An attempt as the history stores it.
+#[must_use]
+pub fn encode_attempt(attempt: &Attempt) -> Bytes {
+    wire::Attempt::from(attempt).encode_to_vec().into()
+}
+
+/// Reads what [`encode_attempt`] wrote.
+///
+/// # Errors
+/// When it is not an attempt, or of a kind that only a newer version knows.
+pub fn decode_attempt(bytes: &[u8]) -> Result<Attempt, DecodeError> {
+    wire::Attempt::decode(bytes).map_err(|fault| DecodeError::Wire { message: "Attempt", fault })?.try_into()
 }
 
 /// A shard's state as stored.
@@ -57,6 +72,7 @@ impl From<&Timer> for wire::Timer {
             attempts_forgiven: timer.attempts_forgiven,
             first_attempt_at_ms: timer.first_attempt_at.map(|at| at.0),
             deferrals: timer.deferrals,
+            attempts_recorded: timer.attempts_recorded,
             manual: timer.manual,
             created_at_ms: timer.created_at.0,
             updated_at_ms: timer.updated_at.0,
@@ -88,6 +104,7 @@ impl TryFrom<wire::Timer> for Timer {
             attempts_forgiven: wire.attempts_forgiven,
             first_attempt_at: wire.first_attempt_at_ms.map(Millis),
             deferrals: wire.deferrals,
+            attempts_recorded: wire.attempts_recorded,
             manual: wire.manual,
             created_at: Millis(wire.created_at_ms),
             updated_at: Millis(wire.updated_at_ms),

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use proto::{Numbered, entry, record};
+use timer_core::attempt::{Answer, Attempt, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
@@ -170,7 +171,36 @@ fn outcome(result: AttemptResult) -> Command {
         started_at: Millis(74),
         finished_at: Millis(75),
         result,
+        details: None,
     }))
+}
+
+fn details() -> Details {
+    let answer = Some(Answer::new(503, "busy é".as_bytes(), true));
+    Details { scheduled_at: Millis(79), trigger: Trigger::Redrive, answer }
+}
+
+fn outcome_with_details() -> Command {
+    let Command::Outcome(outcome) = outcome(AttemptResult::Delivered) else { unreachable!("it is one") };
+    Command::Outcome(Box::new(Outcome { details: Some(details()), ..*outcome }))
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        recorded: Sequence(131),
+        generation: Sequence(132),
+        number: 133,
+        session: 134,
+        counted: false,
+        started_at: Millis(135),
+        finished_at: Millis(136),
+        result: AttemptResult::Failed {
+            error: last_error(),
+            retry_after: Some(Millis(137)),
+            permanent: true,
+        },
+        details: details(),
+    }
 }
 
 fn commands() -> Vec<(&'static str, Command)> {
@@ -288,6 +318,7 @@ fn timer() -> Timer {
         attempts_forgiven: 100,
         first_attempt_at: Some(Millis(101)),
         deferrals: 102,
+        attempts_recorded: 0,
         manual: true,
         created_at: Millis(103),
         updated_at: Millis(104),
@@ -322,6 +353,7 @@ fn commands_keep_their_bytes() {
     lines.extend(group_commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))));
     let of_group = Envelope { group: Some(Sequence(67)), ..envelope(commands().swap_remove(3).1) };
     lines.push(bytes("fire_of_a_group", &of_group));
+    lines.push(bytes("outcome_with_details", &envelope(outcome_with_details())));
     check("commands.hex", &lines);
 }
 
@@ -335,6 +367,7 @@ fn an_entry_keeps_its_bytes() {
 #[test]
 fn records_keep_their_bytes() {
     let state = |predecessor| hex(&record::encode_shard_state(&shard_state(predecessor)));
+    let with_history = Timer { attempts_recorded: 130, ..timer() };
     let erased = ShardState { newest_erased: Some(Sequence(128)), ..shard_state(Predecessor::None) };
     let grouped = ShardState { groups: 129, ..erased.clone() };
     check(
@@ -347,6 +380,8 @@ fn records_keep_their_bytes() {
             ("shard_state_with_groups".into(), hex(&record::encode_shard_state(&grouped))),
             ("group".into(), hex(&proto::group::encode(&group()))),
             ("group_counts".into(), hex(&proto::group::encode_counts(&GroupCounts([1, 2, 3, 4, 5, 6])))),
+            ("timer_with_a_history".into(), hex(&record::encode_timer(&with_history))),
+            ("attempt".into(), hex(&record::encode_attempt(&attempt()))),
         ],
     );
 }
@@ -366,6 +401,7 @@ fn variants_keep_their_numbers() {
         numbers::<ErrorKind>("ErrorKind"),
         numbers::<Phase>("Phase"),
         numbers::<GroupStep>("GroupStep"),
+        numbers::<Trigger>("Trigger"),
     ];
     check("numbers.txt", &lists.concat());
 }

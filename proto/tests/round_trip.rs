@@ -35,6 +35,11 @@ proptest! {
     }
 
     #[test]
+    fn attempts_come_back_as_they_were(given in support::attempt()) {
+        prop_assert_eq!(record::decode_attempt(&record::encode_attempt(&given)), Ok(given));
+    }
+
+    #[test]
     fn shard_states_come_back_as_they_were(given in support::shard_state()) {
         prop_assert_eq!(record::decode_shard_state(&record::encode_shard_state(&given)), Ok(given));
     }
@@ -50,7 +55,7 @@ proptest! {
         if let Ok(again) = again {
             prop_assert!(entry::decode(&again).is_ok());
         }
-        let _ = (record::decode_timer(&given), record::decode_shard_state(&given));
+        let _ = (record::decode_timer(&given), record::decode_attempt(&given), record::decode_shard_state(&given));
     }
 
     #[test]
@@ -112,6 +117,17 @@ fn a_kind_of_failure_of_a_newer_version_is_kept_and_shown_as_the_broad_one() {
     let read = LastError::try_from(newer.clone()).unwrap();
     assert_eq!((read.kind, read.newer_kind), (ErrorKind::Tls, Some(999)));
     assert_eq!(wire::LastError::from(&read), newer, "the replicas hold the same bytes");
+}
+
+#[test]
+fn an_attempt_without_what_the_history_needs_is_refused_by_name() {
+    let missing = |message, field| Err(DecodeError::Missing { message, field });
+    let none = wire::Attempt::default().encode_to_vec();
+    assert_eq!(record::decode_attempt(&none), missing("Attempt", "outcome"));
+    let result = Some(wire::outcome::Result::Delivered(true));
+    let outcome = wire::Outcome { result, ..wire::Outcome::default() };
+    let without = wire::Attempt { outcome: Some(outcome), ..wire::Attempt::default() }.encode_to_vec();
+    assert_eq!(record::decode_attempt(&without), missing("Attempt", "details"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod attempt;
 pub mod command;
 pub mod definition;
 pub mod group;

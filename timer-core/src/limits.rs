@@ -58,6 +58,10 @@ pub const KEPT_ANSWER_AGE_MAX: Span = Span::from_secs(24 * 3600);
 pub const REQUEST_ID_BYTES_MAX: usize = 255;
 /// Bytes of the text of a kept error.
 pub const ERROR_BYTES_MAX: usize = 1024;
+/// Attempts that the history of a timer keeps: the newest.
+pub const ATTEMPTS_KEPT_MAX: u8 = 20;
+/// Bytes of an answer's body that the history keeps: the first.
+pub const ANSWER_KEPT_BYTES_MAX: usize = 1024;
 
 /// How long a delivered, skipped or cancelled timer is kept unless its group says otherwise.
 pub const RETENTION: Span = Span::from_secs(24 * 3600);

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::attempt::{Attempt, slot_after, slots};
 use crate::command::{self, Context, Entry, Notice, Reply};
 use crate::group::{DEFAULT_GROUP, Group, GroupCounts, GroupTerms};
 use crate::ids::{Sequence, TimerKey};
@@ -45,6 +46,12 @@ pub trait Tables {
         until: Millis,
         counts: &dyn Fn(&TimerKey) -> bool,
     ) -> Result<Option<Millis>, Self::Error>;
+
+    /// The history of `key` by slots. Asked only about an outcome that is history.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, Self::Error>;
 }
 
 /// The state of a shard on top of a store: what a batch of entries has changed and the store does not have
@@ -55,7 +62,7 @@ pub struct Overlay<'a, T: Tables> {
     /// The shard's state, changed in place.
     pub state: ShardState,
     /// Each timer that was read or written: as the store has it, and as it is now.
-    timers: BTreeMap<TimerKey, Cell<Timer>>,
+    timers: BTreeMap<TimerKey, TimerCell>,
     groups: BTreeMap<String, GroupCell>,
 }
 
@@ -64,6 +71,16 @@ pub struct Overlay<'a, T: Tables> {
 struct Cell<T> {
     before: Option<T>,
     now: Option<T>,
+}
+
+/// One timer in an overlay.
+#[derive(Debug)]
+struct TimerCell {
+    record: Cell<Timer>,
+    /// What was recorded in its history, by slots.
+    attempts: BTreeMap<u8, Attempt>,
+    /// Whether it was erased in between: the history that the store has is not its own.
+    erased: bool,
 }
 
 /// One group in an overlay.
@@ -98,6 +115,8 @@ pub struct TimerChange {
     pub before: Option<Timer>,
     /// As it is to be.
     pub after: Option<Timer>,
+    /// What its history has in these slots from now on.
+    pub attempts: BTreeMap<u8, Attempt>,
 }
 
 /// The index keys of a timer. A store keeps exactly these beside each record: [`index_keys`] is the only
@@ -110,6 +129,9 @@ pub struct IndexKeys {
     pub expiry: Option<(Millis, Sequence)>,
     /// In the lists: state and time.
     pub listing: Option<(State, Millis)>,
+    /// In the history: so many slots, from 0 on. Those of [`TimerChange::attempts`] are written, and those that are no
+    /// more are removed; no other changes.
+    pub attempts: u8,
 }
 
 /// The lowest position from `from` to before `until` that one of `timers` waits at.
@@ -128,6 +150,7 @@ pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
         wheel: t.position.map(|at| (at, t.generation)),
         expiry: t.purge_at.map(|at| (at, t.version)),
         listing: Some((t.state, t.definition.execute_at)),
+        attempts: slots(t.attempts_recorded),
     })
 }
 
@@ -197,10 +220,11 @@ impl<'a, T: Tables> Overlay<'a, T> {
             // Whatever happens to the timer, its group's counts may change.
             self.group_cell(&key.group)?;
             let before = self.tables.timer(key)?;
-            let now = before.clone();
-            self.timers.insert(key.clone(), Cell { before, now });
+            let record = Cell { now: before.clone(), before };
+            let cell = TimerCell { record, attempts: BTreeMap::new(), erased: false };
+            self.timers.insert(key.clone(), cell);
         }
-        Ok(self.timers.get(key).and_then(|cell| cell.now.as_ref()))
+        Ok(self.timers.get(key).and_then(|cell| cell.record.now.as_ref()))
     }
 
     /// Stores `timer`, whose key must have been read with [`timer`](Self::timer) before.
@@ -214,20 +238,44 @@ impl<'a, T: Tables> Overlay<'a, T> {
         self.set(&key, Some(timer));
     }
 
+    /// Adds `attempt` to the history of `timer`, which the caller [`put`](Self::put)s afterwards.
+    pub(crate) fn record(&mut self, timer: &mut Timer, attempt: Attempt) {
+        let cell = self.timers.get_mut(&timer.key);
+        assert!(cell.is_some(), "{}: recorded without being read", timer.key);
+        let Some(cell) = cell else { return };
+        cell.attempts.insert(slot_after(timer.attempts_recorded), attempt);
+        timer.attempts_recorded += 1;
+    }
+
+    /// The history of `key` as it is now, by slots.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub(crate) fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, T::Error> {
+        let Some(cell) = self.timers.get(key) else { return self.tables.attempts(key) };
+        let mut attempts = if cell.erased { BTreeMap::new() } else { self.tables.attempts(key)? };
+        attempts.extend(cell.attempts.iter().map(|(slot, attempt)| (*slot, attempt.clone())));
+        Ok(attempts)
+    }
+
     /// The lowest position of the wheel from `from` to before `until` that a timer waits at now.
     ///
     /// # Errors
     /// When the store can't be read.
     pub fn first_position(&self, from: Millis, until: Millis) -> Result<Option<Millis>, T::Error> {
         let stored = self.tables.first_position(from, until, &|key| !self.timers.contains_key(key))?;
-        let here = self.timers.values().filter_map(|cell| cell.now.as_ref());
+        let here = self.timers.values().filter_map(|cell| cell.record.now.as_ref());
         Ok(lowest_position(here, from, until).into_iter().chain(stored).min())
     }
 
-    /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before. `change` is its last one,
-    /// this included if a client asked for it: its answer is not kept, there is nothing to keep it with.
+    /// Erases the timer of `key`, which must have been read with [`timer`](Self::timer) before, and its history. `change`
+    /// is its last one, this included if a client asked for it: its answer is not kept, there is nothing to keep it with.
     pub fn erase(&mut self, key: &TimerKey, change: Sequence) {
         self.set(key, None);
+        if let Some(cell) = self.timers.get_mut(key) {
+            cell.attempts.clear();
+            cell.erased = true;
+        }
         self.state.newest_erased = self.state.newest_erased.max(Some(change));
     }
 
@@ -239,7 +287,7 @@ impl<'a, T: Tables> Overlay<'a, T> {
         assert!(group.is_some(), "{key}: its group was not read");
         let Some(group) = group else { return };
         for counts in [&mut self.state.counts, &mut group.counts.0] {
-            if let Some(timer) = &cell.now {
+            if let Some(timer) = &cell.record.now {
                 let count = &mut counts[timer.state as usize];
                 assert!(*count > 0, "{key}: more timers leave a state than are in it");
                 *count -= 1;
@@ -248,7 +296,7 @@ impl<'a, T: Tables> Overlay<'a, T> {
                 counts[timer.state as usize] += 1;
             }
         }
-        cell.now = now;
+        cell.record.now = now;
     }
 
     /// What the batch changed, in the order of keys.
@@ -257,8 +305,13 @@ impl<'a, T: Tables> Overlay<'a, T> {
         let timers: Vec<TimerChange> = self
             .timers
             .into_iter()
-            .filter(|(_, cell)| cell.before != cell.now)
-            .map(|(key, cell)| TimerChange { key, before: cell.before, after: cell.now })
+            .filter(|(_, cell)| cell.record.before != cell.record.now)
+            .map(|(key, TimerCell { record, attempts, .. })| TimerChange {
+                key,
+                before: record.before,
+                after: record.now,
+                attempts,
+            })
             .collect();
         let notices = timers.iter().flat_map(notices).collect();
         let (mut groups, mut group_counts) = (Vec::new(), Vec::new());

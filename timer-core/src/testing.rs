@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use crate::attempt::{Answer, Attempt, Details, Trigger};
 use crate::command::{
     AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Patch,
     Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
@@ -11,7 +12,7 @@ use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
 use crate::group::{Group, GroupCounts, GroupSettings, Phase};
 use crate::ids::{NodeId, Sequence, TimerKey};
 use crate::shard_state::ShardState;
-use crate::tables::{Overlay, Tables, apply, lowest_position};
+use crate::tables::{Overlay, Tables, apply, index_keys, lowest_position};
 use crate::time::Millis;
 use crate::timer::{ErrorKind, Fingerprint, LastError, RequestKey, Timer};
 
@@ -23,6 +24,7 @@ pub(crate) struct Store {
     timers: BTreeMap<TimerKey, Timer>,
     groups: BTreeMap<String, Group>,
     counts: BTreeMap<String, GroupCounts>,
+    attempts: BTreeMap<(TimerKey, u8), Attempt>,
 }
 
 impl Tables for Store {
@@ -48,6 +50,11 @@ impl Tables for Store {
     ) -> Result<Option<Millis>, Infallible> {
         let timers = self.timers.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
         Ok(lowest_position(timers, from, until))
+    }
+
+    fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, Infallible> {
+        let of_key = self.attempts.iter().filter(|((timer, _), _)| timer == key);
+        Ok(of_key.map(|((_, slot), attempt)| (*slot, attempt.clone())).collect())
     }
 }
 
@@ -86,6 +93,12 @@ impl Shard {
         self.state = changes.state;
         self.notices = changes.notices;
         for change in changes.timers {
+            let slots = |timer: &Option<Timer>| index_keys(timer.as_ref()).attempts;
+            for slot in slots(&change.after)..slots(&change.before) {
+                self.store.attempts.remove(&(change.key.clone(), slot));
+            }
+            let recorded = change.attempts.into_iter();
+            self.store.attempts.extend(recorded.map(|(slot, attempt)| ((change.key.clone(), slot), attempt)));
             match change.after {
                 Some(timer) => self.store.timers.insert(change.key, timer),
                 None => self.store.timers.remove(&change.key),
@@ -106,6 +119,13 @@ impl Shard {
 
     pub(crate) fn has(&self, id: &str) -> bool {
         self.store.timers.contains_key(&key(id))
+    }
+
+    /// The history of timer `id`, newest first.
+    pub(crate) fn history(&self, id: &str) -> Vec<Attempt> {
+        let mut attempts: Vec<Attempt> = self.store.attempts(&key(id)).unwrap().into_values().collect();
+        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.recorded));
+        attempts
     }
 
     /// The outcome of the next attempt of timer `id`, begun at `at` and answered at once.
@@ -215,7 +235,17 @@ pub(crate) fn outcome(
     result: AttemptResult,
 ) -> Outcome {
     let (started_at, finished_at) = (Millis(at), Millis(at));
-    Outcome { key: key(id), generation, attempt, session: 1, started_at, finished_at, result }
+    Outcome { key: key(id), generation, attempt, session: 1, started_at, finished_at, result, details: None }
+}
+
+/// `outcome` as it goes into the history.
+pub(crate) fn recorded(outcome: Outcome) -> Outcome {
+    let details = Details {
+        scheduled_at: outcome.started_at,
+        trigger: Trigger::Schedule,
+        answer: Some(Answer::new(200, b"done", false)),
+    };
+    Outcome { details: Some(details), ..outcome }
 }
 
 pub(crate) fn failed(at: u64) -> AttemptResult {

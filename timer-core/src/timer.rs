@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::attempt::Trigger;
 use crate::definition::{Definition, Payload};
 use crate::group::GroupSettings;
 use crate::ids::{Sequence, TimerKey};
@@ -43,6 +44,9 @@ pub struct Timer {
     pub first_attempt_at: Option<Millis>,
     /// "Not yet" answers of this generation since the last redrive, which adds them to `attempts`.
     pub deferrals: u32,
+    /// Attempts of all generations that were ever recorded in the history, which keeps the newest
+    /// [`ATTEMPTS_KEPT_MAX`](crate::limits::ATTEMPTS_KEPT_MAX) of them.
+    pub attempts_recorded: u64,
     /// Set by fire-now: the next attempt does not wait for `execute_at`, and says so.
     pub manual: bool,
     /// When the id was created (again).
@@ -294,6 +298,28 @@ impl Timer {
     #[must_use]
     pub const fn next_attempt(&self) -> u32 {
         self.attempts + self.deferrals + 1
+    }
+
+    /// When the next attempt is due; of a finished one, what it was for.
+    #[must_use]
+    pub fn due_at(&self) -> Millis {
+        self.next_attempt_at.unwrap_or(self.definition.execute_at)
+    }
+
+    /// Why the next attempt is made.
+    #[must_use]
+    pub const fn next_trigger(&self) -> Trigger {
+        // A redrive forgives what was counted by then, which is one at least.
+        let begins_anew = self.attempts_forgiven > 0 && self.attempts_forgiven == self.attempts;
+        if begins_anew && self.deferrals == 0 {
+            Trigger::Redrive
+        } else if self.manual {
+            Trigger::Fire
+        } else if self.next_attempt() > 1 {
+            Trigger::Retry
+        } else {
+            Trigger::Schedule
+        }
     }
 
     /// Makes it wait for an attempt that is due at `due`. Its place in the wheel is never behind `now`, which

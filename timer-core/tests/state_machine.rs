@@ -12,6 +12,7 @@ use support::ops::{Advance, Batch, Change, Op, Outcome as Result, Request, START
 use support::replica::Replica;
 use support::replies::{Flight, seen};
 use support::world::{TIMEOUT, World};
+use timer_core::attempt::{Answer, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fire, HandOver, OpenSession,
@@ -87,6 +88,11 @@ fn result(result: Result, end: u64, now: u64) -> AttemptResult {
         Result::Deferred => AttemptResult::Deferred { until: Millis(now + 10) },
         Result::Skipped => AttemptResult::Skipped,
     }
+}
+
+/// One that tells what the attempt came to, for the history.
+fn answer(kind: Result) -> Answer {
+    Answer::new(200, format!("{kind:?}").as_bytes(), false)
 }
 
 impl Machine {
@@ -198,16 +204,21 @@ impl Machine {
         }
     }
 
-    fn outcome(&mut self, id: u8, attempt: (u64, u32), session: u64, kind: Result) {
+    fn outcome(&mut self, id: u8, attempt: (u64, u32, u64), kind: Result) {
         let (at, end) = (self.now(), self.world.clock());
         let outcome = Outcome {
             key: key(id),
             generation: Sequence(attempt.0),
             attempt: attempt.1,
-            session,
+            session: attempt.2,
             started_at: Millis(end),
             finished_at: Millis(end),
             result: result(kind, end, at.now),
+            details: Some(Details {
+                scheduled_at: Millis(end),
+                trigger: Trigger::Schedule,
+                answer: Some(answer(kind)),
+            }),
         };
         let expected = self.model.outcome(id, attempt, kind, end, at);
         self.push(None, Command::Outcome(Box::new(outcome)), expected);
@@ -238,7 +249,7 @@ impl Machine {
             Op::Answer { pick, result } => {
                 if let Some(attempt) = self.world.answered(pick) {
                     let id = (0..=u8::MAX).find(|id| key(*id) == attempt.key).expect("a key of ours");
-                    self.outcome(id, (attempt.generation, attempt.number), attempt.session, result);
+                    self.outcome(id, (attempt.generation, attempt.number, attempt.session), result);
                 }
             }
             Op::Stray { id, offset, old, result } => {
@@ -247,7 +258,7 @@ impl Machine {
                     let wrong = (timer.generation - u64::from(old), number);
                     // The right one would be an answer without an attempt.
                     if wrong != (timer.generation, timer.next_attempt()) {
-                        self.outcome(id, wrong, self.world.former, result);
+                        self.outcome(id, (wrong.0, wrong.1, self.world.former), result);
                     }
                 }
             }
@@ -297,7 +308,7 @@ impl Machine {
         let Some(session) = self.world.leader.session else { return };
         // As a leader does: up to the first that is pending, within the time of what is applied.
         self.flush();
-        let first = self.replica.store.0.values().filter_map(|timer| timer.position).min();
+        let first = self.replica.store.timers.values().filter_map(|timer| timer.position).min();
         let right = self.replica.state.last_time.min(first.unwrap_or(Millis::MAX)).0;
         let to = match to {
             Advance::Right => right,
@@ -341,9 +352,9 @@ impl Machine {
     fn compare(&self) {
         assert_eq!(self.replica.state.last_time, Millis(self.model.now));
         assert_eq!(self.replica.state.cursor, Millis(self.model.cursor));
-        assert_eq!(self.replica.store.0.len(), self.model.timers.len());
+        assert_eq!(self.replica.store.timers.len(), self.model.timers.len());
         for (id, want) in &self.model.timers {
-            let timer = &self.replica.store.0[&key(*id)];
+            let timer = &self.replica.store.timers[&key(*id)];
             assert_eq!(timer.state.as_str(), want.state, "{}", timer.key);
             assert_eq!((timer.generation.0, timer.version.0), (want.generation, want.version));
             assert_eq!(timer.definition.execute_at.0, want.at);
@@ -355,6 +366,14 @@ impl Machine {
             assert_eq!(timer.first_attempt_at.map(|at| at.0), want.first);
             assert_eq!(timer.next_attempt_at.map(|at| at.0), want.next);
             assert_eq!((timer.created_at.0, timer.purge_at.map(|at| at.0)), (want.created, want.purge));
+            let history = self.replica.store.history(&timer.key);
+            let seen = history
+                .iter()
+                .map(|a| (a.generation.0, a.number, a.session, a.counted, a.details.answer.clone()));
+            let wanted = want.history.iter().map(|(generation, number, session, counted, kind)| {
+                (*generation, *number, *session, *counted, Some(answer(*kind)))
+            });
+            assert!(seen.eq(wanted), "{}: {history:?}, not {:?}", timer.key, want.history);
         }
     }
 }

@@ -111,6 +111,8 @@ pub enum Command {
     Create(Box<CreateArgs>),
     /// Show a timer, pending or finished
     Get(GetArgs),
+    /// Show what came of a timer's last 20 attempts, newest first
+    Attempts(AttemptsArgs),
     /// List timers, by id or by time
     ///
     /// By id unless --after, --before or --order-by says otherwise; without --state all but cancelled ones.
@@ -169,6 +171,13 @@ pub struct GetArgs {
     /// Show the values of callback headers
     #[arg(long)]
     pub reveal: bool,
+}
+
+/// `timerctl attempts`.
+#[derive(Debug, clap::Args)]
+pub struct AttemptsArgs {
+    /// The timer's id
+    pub id: String,
 }
 
 /// `timerctl list`.

@@ -1,5 +1,6 @@
 //! The commands, one a file, and what they share: a client, and the conditions of a change.
 
+mod attempts;
 mod batch;
 mod cluster;
 pub mod config;
@@ -25,6 +26,7 @@ pub async fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
     match args.command {
         Command::Create(args) => create::run(&global, *args, output).await,
         Command::Get(args) => get::run(&global, args, output).await,
+        Command::Attempts(args) => attempts::run(&global, args, output).await,
         Command::List(args) => list::run(&global, args, output).await,
         Command::Update(args) => update::run(&global, *args, output).await,
         Command::Delete(args) => delete::run(&global, args, output).await,

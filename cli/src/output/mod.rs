@@ -1,6 +1,7 @@
 //! Where commands print: people get aligned text, scripts the server's own JSON. The texts themselves are
 //! made by pure functions, one kind of object a file.
 
+mod attempts;
 mod batch;
 mod checks;
 mod cluster;
@@ -14,7 +15,7 @@ mod timer;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use durable_timer::{Answer, BatchResults, ClusterView, Group, GroupPage, Timer, TimerPage};
+use durable_timer::{Answer, AttemptList, BatchResults, ClusterView, Group, GroupPage, Timer, TimerPage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,6 +44,11 @@ impl Output {
     pub fn timer(&mut self, done: &str, answer: &Answer<Timer>) -> Result<(), Failure> {
         let text = timer::text(done, &answer.value, answer.replayed, clock::now());
         self.either(&text, &answer.body)
+    }
+
+    /// What came of a timer's attempts.
+    pub fn attempts(&mut self, answer: &Answer<AttemptList>) -> Result<(), Failure> {
+        self.either(&attempts::text(&answer.value.attempts, clock::now()), &answer.body)
     }
 
     /// A page of timers; scripts get the server's page, one a line.

@@ -78,9 +78,14 @@ fn payload(timer: &Timer) -> Option<String> {
         return Some(shorten(json.get(), PAYLOAD_CHARS_MAX));
     }
     let base64 = timer.payload_base64.as_ref()?;
+    let kind = timer.content_type.as_deref().unwrap_or("unknown type");
+    Some(format!("{} bytes of {kind}", bytes_in(base64)))
+}
+
+/// How many bytes a text in base64 stands for.
+pub fn bytes_in(base64: &str) -> usize {
     let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
-    let bytes = (base64.len() / 4 * 3).saturating_sub(padding);
-    Some(format!("{bytes} bytes of {}", timer.content_type.as_deref().unwrap_or("unknown type")))
+    (base64.len() / 4 * 3).saturating_sub(padding)
 }
 
 fn retries(timer: &Timer) -> String {

@@ -13,13 +13,14 @@ use super::node::{Node, Running};
 use super::search::failure_out;
 use crate::peer::codec;
 use crate::peer::frame::{
-    Failure, GroupsReply, GroupsRequest, Hello, ListReply, ListRequest, LogEnd, Member, OutcomesRequest,
-    ProbeReply, ProbeRequest, ReadReply, ReadRequest, Refusal, SnapshotBegin, SubmitReply, SubmitRequest,
-    TransferRequest, VoteReply, VoteRequest, failure, groups_reply, list_reply, read_reply, submit_reply,
+    AttemptsReply, AttemptsRequest, Failure, GroupsReply, GroupsRequest, Hello, History, ListReply,
+    ListRequest, LogEnd, Member, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest, Refusal,
+    SnapshotBegin, SubmitReply, SubmitRequest, TransferRequest, VoteReply, VoteRequest, attempts_reply,
+    failure, groups_reply, list_reply, read_reply, submit_reply,
 };
 use crate::peer::server::{Inbound, SnapshotSink};
 use crate::peer::snapshot_receiver;
-use crate::peer::{list_codec, reply_codec};
+use crate::peer::{history_codec, list_codec, reply_codec};
 use crate::shard::host::ShardHost;
 use crate::shard::proposer::ProposeError;
 use crate::shard::raft::Raft;
@@ -146,6 +147,17 @@ impl Inbound for Node {
         .boxed()
     }
 
+    fn attempts(&self, shard: u16, request: AttemptsRequest) -> BoxFuture<'_, AttemptsReply> {
+        async move {
+            let result = match self.attempts_here(shard, request).await {
+                Ok(history) => attempts_reply::Result::History(history),
+                Err(failure) => attempts_reply::Result::Failure(failure),
+            };
+            AttemptsReply { result: Some(result) }
+        }
+        .boxed()
+    }
+
     fn outcomes(&self, shard: u16, request: OutcomesRequest) -> BoxFuture<'_, bool> {
         async move {
             let Ok(host) = self.host(shard) else { return false };
@@ -206,9 +218,19 @@ impl Node {
             Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
         }
     }
-}
 
-impl Node {
+    async fn attempts_here(&self, shard: u16, request: AttemptsRequest) -> Result<History, Failure> {
+        let host = self.host(shard).map_err(not_leader)?;
+        let group = Sequence(request.group_generation);
+        let key = timer_core::ids::TimerKey::new(request.group, request.timer_id);
+        let wait = Duration::from_millis(request.deadline_ms);
+        match tokio::time::timeout(wait, host.attempts(&key, group)).await {
+            Ok(Ok(attempts)) => Ok(history_codec::history_out(attempts.as_deref())),
+            Ok(Err(e)) => Err(failure_out(&e)),
+            Err(_) => Err(failure_out(&ProposeError::NotLeader(None))),
+        }
+    }
+
     async fn list_here(
         &self,
         shard: u16,

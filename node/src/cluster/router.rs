@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use timer_core::attempt::Attempt;
 use timer_core::command::{Envelope, Refusal, Reply};
 use timer_core::group::Group;
 use timer_core::ids::TimerKey;
@@ -66,6 +67,27 @@ impl Running {
         }
     }
 
+    /// Reads the history of the attempts of `key`, linearizably; none if there is no such timer.
+    ///
+    /// # Errors
+    /// See [`BackendError`].
+    pub async fn attempts(
+        &self,
+        key: &TimerKey,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Attempt>>, BackendError> {
+        let mut known = self.known_group(&key.group, deadline).await?;
+        let mut again = false;
+        loop {
+            let read = self.attempts_from(self.host_of(key, known), key, known, deadline).await;
+            if again || read != Err(BackendError::GroupNotFound) {
+                return read;
+            }
+            known = self.changed_group(&key.group, known, deadline).await?;
+            again = true;
+        }
+    }
+
     /// Replicates `envelope` in the shard of `host`.
     ///
     /// # Errors
@@ -95,6 +117,22 @@ impl Running {
         let mut search = Search::new(self, host, deadline);
         loop {
             let tried = search.try_get(key, known.generation).await;
+            if let Some(result) = search.settle(tried).await {
+                return result;
+            }
+        }
+    }
+
+    async fn attempts_from(
+        &self,
+        host: &Arc<ShardHost>,
+        key: &TimerKey,
+        known: KnownGroup,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Attempt>>, BackendError> {
+        let mut search = Search::new(self, host, deadline);
+        loop {
+            let tried = search.try_attempts(key, known.generation).await;
             if let Some(result) = search.settle(tried).await {
                 return result;
             }

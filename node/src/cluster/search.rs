@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft_store::type_config::LeaderId;
+use timer_core::attempt::Attempt;
 use timer_core::command::{Envelope, Moment, Reply};
 use timer_core::group::Group;
 use timer_core::ids::{Sequence, TimerKey};
@@ -19,11 +20,12 @@ use super::node::Running;
 use crate::backend::{Applied, BackendError, Listed, TimerView};
 use crate::observability::metrics::Forwarded;
 use crate::peer::frame::{
-    Body, Failure, GroupsRequest, Lane, ListRequest, ReadRequest, SubmitRequest, failure::Kind, frame,
-    groups_reply, list_reply, read_reply, submit_reply,
+    AttemptsRequest, Body, Failure, GroupsRequest, Lane, ListRequest, ReadRequest, SubmitRequest,
+    attempts_reply, failure::Kind, frame, groups_reply, list_reply, read_reply, submit_reply,
 };
 use crate::peer::link::LinkError;
-use crate::peer::{list_codec, reply_codec};
+use crate::peer::reply_codec::ReplyError;
+use crate::peer::{history_codec, list_codec, reply_codec};
 use crate::shard::host::ShardHost;
 use crate::shard::proposer::ProposeError;
 
@@ -102,10 +104,7 @@ impl<'a> Search<'a> {
         };
         match self.ask(leader.node_id, Body::Submit(request)).await {
             Ok(Body::SubmitReply(reply)) => match reply.result {
-                Some(submit_reply::Result::Reply(reply)) => match reply_codec::reply_in(&reply) {
-                    Ok(reply) => Try::Done(reply),
-                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
-                },
+                Some(submit_reply::Result::Reply(reply)) => from_answer(reply_codec::reply_in(&reply)),
                 Some(submit_reply::Result::Failure(failure)) => from_remote(&failure),
                 None => Try::Unknown("an empty answer".to_owned()),
             },
@@ -128,11 +127,37 @@ impl<'a> Search<'a> {
         };
         match self.ask(leader.node_id, Body::Read(request)).await {
             Ok(Body::ReadReply(reply)) => match reply.result {
-                Some(read_reply::Result::Found(found)) => match reply_codec::found_in(&found) {
-                    Ok(found) => Try::Done(found),
-                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
-                },
+                Some(read_reply::Result::Found(found)) => from_answer(reply_codec::found_in(&found)),
                 Some(read_reply::Result::Failure(failure)) => from_remote(&failure),
+                None => Try::NotLeader(None),
+            },
+            // A read has no effect, so nothing about it is unknown.
+            Ok(_) | Err(_) => Try::NotLeader(None),
+        }
+    }
+
+    pub(super) async fn try_attempts(
+        &mut self,
+        key: &TimerKey,
+        group: Sequence,
+    ) -> Try<Option<Vec<Attempt>>> {
+        if self.host.office().is_some() {
+            let tried = tokio::time::timeout_at(self.deadline, self.host.attempts(key, group)).await;
+            return tried.map_or(Try::NotLeader(None), from_local);
+        }
+        let Some(leader) = self.remote() else { return Try::NotLeader(None) };
+        let request = AttemptsRequest {
+            group: key.group.clone(),
+            timer_id: key.id.clone(),
+            deadline_ms: self.left_ms(),
+            group_generation: group.0,
+        };
+        match self.ask(leader.node_id, Body::Attempts(request)).await {
+            Ok(Body::AttemptsReply(reply)) => match reply.result {
+                Some(attempts_reply::Result::History(history)) => {
+                    from_answer(history_codec::history_in(&history))
+                }
+                Some(attempts_reply::Result::Failure(failure)) => from_remote(&failure),
                 None => Try::NotLeader(None),
             },
             // A read has no effect, so nothing about it is unknown.
@@ -161,10 +186,7 @@ impl<'a> Search<'a> {
         };
         match self.ask(leader.node_id, Body::List(request)).await {
             Ok(Body::ListReply(reply)) => match reply.result {
-                Some(list_reply::Result::Listed(listed)) => match list_codec::listed_in(&listed) {
-                    Ok(listed) => Try::Done(listed),
-                    Err(e) => Try::Failed(BackendError::Internal(e.to_string())),
-                },
+                Some(list_reply::Result::Listed(listed)) => from_answer(list_codec::listed_in(&listed)),
                 Some(list_reply::Result::Failure(failure)) => from_remote(&failure),
                 None => Try::NotLeader(None),
             },
@@ -269,6 +291,10 @@ fn is_not_leader(body: &Body) -> bool {
             Some(groups_reply::Result::Failure(failure)) => failure,
             Some(groups_reply::Result::Groups(_)) | None => return false,
         },
+        Body::AttemptsReply(reply) => match &reply.result {
+            Some(attempts_reply::Result::Failure(failure)) => failure,
+            Some(attempts_reply::Result::History(_)) | None => return false,
+        },
         _ => return false,
     };
     failure.kind() == Kind::NotLeader
@@ -288,6 +314,11 @@ fn from_local<T>(result: Result<T, ProposeError>) -> Try<T> {
         Err(ProposeError::Untrusted(_)) => Try::NotLeader(None),
         Err(ProposeError::GroupNotFound) => Try::Failed(BackendError::GroupNotFound),
     }
+}
+
+/// What a peer has answered, if it can be understood.
+fn from_answer<T>(answer: Result<T, ReplyError>) -> Try<T> {
+    answer.map_or_else(|e| Try::Failed(BackendError::Internal(e.to_string())), Try::Done)
 }
 
 fn from_link<T>(e: LinkError) -> Try<T> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
+use timer_core::attempt::Attempt;
 use timer_core::command::{Command, Envelope, Precondition, PutGroup, Reply};
 use timer_core::group::Group;
 use timer_core::ids::TimerKey;
@@ -89,6 +90,15 @@ impl Backend for Node {
         key: TimerKey,
     ) -> BoxFuture<'_, Result<Option<TimerView>, BackendError>> {
         async move { self.running_or_unavailable()?.get(&key, Instant::now() + context.deadline).await }
+            .boxed()
+    }
+
+    fn attempts(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+    ) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, BackendError>> {
+        async move { self.running_or_unavailable()?.attempts(&key, Instant::now() + context.deadline).await }
             .boxed()
     }
 

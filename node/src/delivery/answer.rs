@@ -30,7 +30,26 @@ pub(super) enum Body {
     /// More than [`ANSWER_BYTES_MAX`]: its beginning.
     CutOff(Bytes),
     /// It did not come to an end.
-    Broken(Failure),
+    Broken {
+        /// What had come by then.
+        begin: Bytes,
+        /// Why no more came.
+        failure: Failure,
+    },
+}
+
+impl Body {
+    /// What was read.
+    pub(super) const fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Whole(bytes) | Self::CutOff(bytes) | Self::Broken { begin: bytes, .. } => bytes,
+        }
+    }
+
+    /// Whether that is all of it.
+    pub(super) const fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
 }
 
 /// The meaning of an answer that came at `now`. `dead_on` are the statuses after which no retry makes sense.
@@ -39,16 +58,12 @@ pub(super) fn meaning(head: &response::Parts, body: Body, dead_on: &DeadOn, now:
         return match body {
             Body::Whole(bytes) if is_json(&head.headers) => report(head.status, &bytes, now),
             Body::Whole(_) | Body::CutOff(_) => AttemptResult::Delivered,
-            Body::Broken(failure) => failure.result(Some(head.status), now),
+            Body::Broken { failure, .. } => failure.result(Some(head.status), now),
         };
     }
     // The status alone says what comes next, so a body that broke off changes nothing.
-    let bytes = match body {
-        Body::Whole(bytes) | Body::CutOff(bytes) => bytes,
-        Body::Broken(_) => Bytes::new(),
-    };
     AttemptResult::Failed {
-        error: error(ErrorKind::HttpStatus, Some(head.status), describe(head, &bytes), now),
+        error: error(ErrorKind::HttpStatus, Some(head.status), describe(head, body.bytes()), now),
         retry_after: match head.status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 retry_after(&head.headers, now)

@@ -226,7 +226,8 @@ fn a_body_beyond_the_bound_is_no_answer_to_read() {
 #[test]
 fn a_body_that_breaks_off_takes_a_2xx_back_but_no_other_status() {
     let within = std::time::Duration::from_secs(1);
-    let broken = || Body::Broken(Failure::timed_out(ErrorKind::ReadTimedOut, within, "no end"));
+    let failure = || Failure::timed_out(ErrorKind::ReadTimedOut, within, "no end");
+    let broken = || Body::Broken { begin: Bytes::new(), failure: failure() };
     let (kind, status, _, _, permanent) = failed(meaning(&head(200, &[]), broken(), &DeadOn::default(), NOW));
     assert_eq!((kind, status, permanent), (ErrorKind::ReadTimedOut, Some(200), false));
     let (kind, status, _, _, permanent) = failed(meaning(&head(410, &[]), broken(), &DeadOn::default(), NOW));

@@ -16,6 +16,7 @@ mod url_check;
 
 use std::sync::Arc;
 
+use timer_core::attempt::Answer;
 use timer_core::command::AttemptResult;
 use timer_core::time::Millis;
 use timer_core::timer::Timer;
@@ -49,6 +50,8 @@ pub struct Attempt {
 pub struct Report {
     /// What it means for the timer.
     pub result: AttemptResult,
+    /// What the receiver answered, if it did; what had come of an answer that broke off.
+    pub answer: Option<Answer>,
     /// When the attempt began.
     pub started_at: Millis,
     /// When it was answered, or given up.

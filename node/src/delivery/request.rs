@@ -105,7 +105,7 @@ fn headers(attempt: &Attempt, now: Millis) -> Result<HeaderMap, RequestFault> {
     headers.insert(ID, shared(id.to_string())?);
     headers.insert(GENERATION, timer.generation.0.into());
     headers.insert(ATTEMPT, attempt.attempt.into());
-    headers.insert(SCHEDULED_AT, shared(rfc3339::format(scheduled_at(timer)))?);
+    headers.insert(SCHEDULED_AT, shared(rfc3339::format(timer.due_at()))?);
     headers.insert(LATE_MS, attempt.late_ms.into());
     headers.insert(DEFERRALS, timer.deferrals.into());
     headers.insert(CLUSTER_ID, HeaderValue::from_str(&attempt.cluster_id)?);
@@ -137,11 +137,6 @@ fn user_headers(callback: &Callback, headers: &mut HeaderMap) -> Result<(), Requ
 /// A value that takes the text over without copying it.
 fn shared(text: String) -> Result<HeaderValue, InvalidHeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(text))
-}
-
-/// When this attempt was due: what `Timer-Late-Ms` counts from.
-fn scheduled_at(timer: &Timer) -> Millis {
-    timer.next_attempt_at.unwrap_or(timer.definition.execute_at)
 }
 
 /// The same for every attempt of one generation, and for no other. Each part is preceded by its length, so

@@ -30,6 +30,7 @@ fn attempt() -> Attempt {
         attempts_forgiven: 0,
         first_attempt_at: None,
         deferrals: 2,
+        attempts_recorded: 0,
         manual: false,
         created_at: Millis(0),
         updated_at: Millis(0),

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
+use timer_core::attempt::Answer;
 use timer_core::command::AttemptResult;
 use timer_core::time::Millis;
 use timer_core::timer::ErrorKind;
@@ -136,17 +137,18 @@ impl Sender {
         let timeout = Duration::from_millis(attempt.timer.definition.callback.timeout.0);
         let exchange =
             Exchange { sender: self, attempt, started_at, timeout, deadline: Instant::now() + timeout };
-        let result = match exchange.head(may_send).await {
+        let (result, answer) = match exchange.head(may_send).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
                 let body = exchange.body(body).await;
-                self.meaning(attempt, &head, body)
+                let answer = Answer::new(head.status.as_u16(), body.bytes(), !body.is_whole());
+                (self.meaning(attempt, &head, body), Some(answer))
             }
             Err(Unanswered::Withheld) => return Err(Withheld),
-            Err(Unanswered::Failed(failure)) => failure.result(None, self.clock.now()),
+            Err(Unanswered::Failed(failure)) => (failure.result(None, self.clock.now()), None),
         };
         // The wall clock may have gone back meanwhile.
-        Ok(Report { result, started_at, finished_at: self.clock.now().max(started_at) })
+        Ok(Report { result, answer, started_at, finished_at: self.clock.now().max(started_at) })
     }
 
     fn meaning(&self, attempt: &Attempt, head: &response::Parts, body: Body) -> AttemptResult {
@@ -213,14 +215,16 @@ impl Exchange<'_> {
 
     /// Reads the body to its end or to its bound.
     async fn body(&self, body: Incoming) -> Body {
-        match tokio::time::timeout_at(self.deadline, read(body)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(error)) => Body::Broken(Failure::broken_body(&error)),
+        let mut came = Came::default();
+        let failure = match tokio::time::timeout_at(self.deadline, came.read(body)).await {
+            Ok(Ok(())) => return came.into_body(),
+            Ok(Err(error)) => Failure::broken_body(&error),
             Err(_) => {
                 let waiting_for = "the answer began, but did not end";
-                Body::Broken(Failure::timed_out(ErrorKind::ReadTimedOut, self.timeout, waiting_for))
+                Failure::timed_out(ErrorKind::ReadTimedOut, self.timeout, waiting_for)
             }
-        }
+        };
+        Body::Broken { begin: came.into_bytes(), failure }
     }
 }
 
@@ -248,28 +252,49 @@ fn retire(response: &Response<Incoming>, connection: &CaptureConnection) {
     }
 }
 
-/// Most answers are empty or one frame: those are not copied.
-async fn read(mut body: Incoming) -> Result<Body, hyper::Error> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
-        let Ok(data) = frame?.into_data() else { continue };
-        if first.is_empty() && all.is_empty() {
-            first = data;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&std::mem::take(&mut first));
+/// What has come of a body. Most answers are empty or one frame: those are not copied.
+#[derive(Default)]
+struct Came {
+    first: Bytes,
+    /// All of it, once there are two frames.
+    all: BytesMut,
+}
+
+impl Came {
+    /// Reads on to the end, or beyond the bound.
+    async fn read(&mut self, mut body: Incoming) -> Result<(), hyper::Error> {
+        while !body.is_end_stream() && self.len() <= ANSWER_BYTES_MAX {
+            let Some(frame) = body.frame().await else { break };
+            let Ok(data) = frame?.into_data() else { continue };
+            if self.len() == 0 {
+                self.first = data;
+            } else {
+                if self.all.is_empty() {
+                    self.all.extend_from_slice(&std::mem::take(&mut self.first));
+                }
+                self.all.extend_from_slice(&data);
             }
-            all.extend_from_slice(&data);
         }
-        if first.len().max(all.len()) > ANSWER_BYTES_MAX {
-            let mut cut = if all.is_empty() { first } else { all.freeze() };
-            cut.truncate(ANSWER_BYTES_MAX);
-            return Ok(Body::CutOff(cut));
-        }
+        Ok(())
     }
-    Ok(Body::Whole(if all.is_empty() { first } else { all.freeze() }))
+
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    /// What was read to the end, or beyond the bound.
+    fn into_body(self) -> Body {
+        let is_whole = self.len() <= ANSWER_BYTES_MAX;
+        let bytes = self.into_bytes();
+        if is_whole { Body::Whole(bytes) } else { Body::CutOff(bytes) }
+    }
+
+    /// As much as is within the bound.
+    fn into_bytes(self) -> Bytes {
+        let mut bytes = if self.all.is_empty() { self.first } else { self.all.freeze() };
+        bytes.truncate(ANSWER_BYTES_MAX);
+        bytes
+    }
 }
 
 fn tls(roots: Option<RootCertStore>) -> Result<ClientConfig, SenderError> {

@@ -12,6 +12,7 @@ pub mod duration;
 pub mod group_output;
 pub mod handlers;
 mod handshake;
+pub mod history;
 pub mod ids;
 pub mod input;
 pub mod limits;
@@ -37,8 +38,8 @@ use crate::backend::Backend;
 use crate::environment::Entropy;
 use handlers::{
     batch, cluster, create_timer, delete_group, delete_timer, dev_clock, error_page, fire_timer, get_group,
-    get_timer, health, info, list_groups, list_timers, metrics, patch_group, patch_timer, put_group,
-    put_timer, redrive_timer, routing, unknown,
+    get_timer, health, info, list_attempts, list_groups, list_timers, metrics, patch_group, patch_timer,
+    put_group, put_timer, redrive_timer, routing, unknown,
 };
 
 /// What all requests share. Clones share it.
@@ -103,6 +104,7 @@ pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)
         ("/api/v1/groups/{group}/timers", post(create_timer::create_timer).get(list_timers::list_timers)),
         ("/api/v1/groups/{group}/batch", post(batch::batch)),
         ("/api/v1/groups/{group}/timers/{id}", timer),
+        ("/api/v1/groups/{group}/timers/{id}/attempts", get(list_attempts::list_attempts)),
         ("/api/v1/groups/{group}/timers/{id}/fire", post(fire_timer::fire_timer)),
         ("/api/v1/groups/{group}/timers/{id}/redrive", post(redrive_timer::redrive_timer)),
         ("/api/v1/info", get(info::info)),

@@ -25,6 +25,7 @@ pub fn name(request: &Request) -> &'static str {
         (&Method::GET, "/groups/{group}/timers/{id}") => "getTimer",
         (&Method::PATCH, "/groups/{group}/timers/{id}") => "patchTimer",
         (&Method::DELETE, "/groups/{group}/timers/{id}") => "deleteTimer",
+        (&Method::GET, "/groups/{group}/timers/{id}/attempts") => "listAttempts",
         (&Method::POST, "/groups/{group}/timers/{id}/fire") => "fireTimer",
         (&Method::POST, "/groups/{group}/timers/{id}/redrive") => "redriveTimer",
         (&Method::GET, "/info") => "getInfo",

@@ -9,6 +9,7 @@ mod append_stream;
 pub mod clocks;
 pub mod codec;
 pub mod frame;
+pub mod history_codec;
 pub mod lanes;
 pub mod link;
 pub mod list_codec;

@@ -14,9 +14,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::codec;
 use super::frame::{
-    Body, ClockReply, Frame, GroupsReply, GroupsRequest, Hello, ListReply, ListRequest, OutcomesReply,
-    OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest, Refusal, SnapshotBegin, SnapshotReply,
-    SubmitReply, SubmitRequest, TransferReply, TransferRequest, VoteReply, VoteRequest, refusal, reply,
+    AttemptsReply, AttemptsRequest, Body, ClockReply, Frame, GroupsReply, GroupsRequest, Hello, ListReply,
+    ListRequest, OutcomesReply, OutcomesRequest, ProbeReply, ProbeRequest, ReadReply, ReadRequest, Refusal,
+    SnapshotBegin, SnapshotReply, SubmitReply, SubmitRequest, TransferReply, TransferRequest, VoteReply,
+    VoteRequest, refusal, reply,
 };
 use super::turns::{Turn, Turns};
 use crate::shard::raft::Raft;
@@ -56,6 +57,8 @@ pub trait Inbound: Send + Sync + 'static {
     fn list(&self, shard: u16, request: ListRequest) -> BoxFuture<'_, ListReply>;
     /// A forwarded read of groups.
     fn groups(&self, shard: u16, request: GroupsRequest) -> BoxFuture<'_, GroupsReply>;
+    /// A forwarded read of a history.
+    fn attempts(&self, shard: u16, request: AttemptsRequest) -> BoxFuture<'_, AttemptsReply>;
     /// Outcomes of a leader that has left office.
     fn outcomes(&self, shard: u16, request: OutcomesRequest) -> BoxFuture<'_, bool>;
     /// A snapshot begins; what follows goes to the sink.
@@ -255,6 +258,7 @@ async fn answer(inbound: Arc<dyn Inbound>, out: mpsc::Sender<Result<Frame, Statu
         Some(Body::Read(request)) => Body::ReadReply(inbound.read(number, request).await),
         Some(Body::List(request)) => Body::ListReply(inbound.list(number, request).await),
         Some(Body::Groups(request)) => Body::GroupsReply(inbound.groups(number, request).await),
+        Some(Body::Attempts(request)) => Body::AttemptsReply(inbound.attempts(number, request).await),
         Some(Body::Outcomes(request)) => {
             Body::OutcomesReply(OutcomesReply { accepted: inbound.outcomes(number, request).await })
         }

@@ -52,6 +52,10 @@ impl Inbound for Fragile {
         Box::pin(std::future::ready(GroupsReply::default()))
     }
 
+    fn attempts(&self, _: u16, _: AttemptsRequest) -> BoxFuture<'_, AttemptsReply> {
+        Box::pin(std::future::ready(AttemptsReply::default()))
+    }
+
     fn outcomes(&self, _: u16, _: OutcomesRequest) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(true))
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use raft_store::failpoint::Failpoint;
 use raft_store::state_machine::StateReader;
+use timer_core::attempt::Details;
 use timer_core::command::{AttemptResult, Command, Envelope, Outcome};
 use timer_core::definition::LatePolicy;
 use timer_core::limits::CLOCK_OFFSET_MAX;
@@ -261,13 +262,15 @@ impl Dispatcher {
         }
         let report = if is_too_late(&timer, now) {
             self.context.metrics.attempt_skipped();
-            Report { result: AttemptResult::Skipped, started_at: now, finished_at: now }
+            Report { result: AttemptResult::Skipped, answer: None, started_at: now, finished_at: now }
         } else {
             match self.call(&timer, number, token, (now, until)).await {
                 Ok(report) => report,
                 Err(Withheld) => return self.office.hold(due),
             }
         };
+        let details =
+            Details { scheduled_at: timer.due_at(), trigger: timer.next_trigger(), answer: report.answer };
         let outcome = Outcome {
             key: due.key.clone(),
             generation: due.generation,
@@ -276,6 +279,7 @@ impl Dispatcher {
             started_at: report.started_at,
             finished_at: report.finished_at,
             result: report.result,
+            details: Some(details),
         };
         self.replicate(outcome).await;
         self.office.finish(&due);
@@ -288,12 +292,11 @@ impl Dispatcher {
         token: u64,
         (now, until): (Millis, Millis),
     ) -> Result<Report, Withheld> {
-        let wanted = timer.next_attempt_at.unwrap_or(timer.definition.execute_at);
         let attempt = Attempt {
             timer: timer.clone(),
             attempt: number,
             fencing_token: token,
-            late_ms: now.since(wanted).0,
+            late_ms: now.since(timer.due_at()).0,
             cluster_id: self.context.cluster_id.clone(),
             manual: timer.manual,
         };

@@ -3,12 +3,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use raft_store::engine::memory::MemoryDisk;
 use raft_store::type_config::LeaderId;
 use raft_store::{StoreOptions, Stores};
+use timer_core::attempt::{Answer, Trigger};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -161,4 +162,37 @@ async fn an_attempt_that_may_not_be_sent_when_its_connection_is_there_is_ready_a
     let mut received = Vec::new();
     stream.read_to_end(&mut received).await.unwrap();
     assert_eq!(received, b"");
+}
+
+#[tokio::test]
+async fn an_outcome_goes_out_with_what_the_history_keeps_of_its_attempt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dispatcher = forgetful(&format!("http://{}/", listener.local_addr().unwrap())).await;
+    let outcomes: Arc<Mutex<Vec<Envelope>>> = Arc::default();
+    let sink = outcomes.clone();
+    let forward: ForwardOutcome = Arc::new(move |envelope| {
+        sink.lock().push(envelope);
+        Box::pin(std::future::ready(true))
+    });
+    // Its office is over: what comes of it is brought to whoever leads next.
+    dispatcher.ended.cancel();
+    let receiver = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"}") {
+            assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the request ends early");
+        }
+        stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 6\r\n\r\nthanks").await.unwrap();
+        stream
+    };
+    let dispatcher = Dispatcher { forward, ..dispatcher };
+    let (sizes, _stream) = tokio::join!(attempt(dispatcher, Arc::new(|| true)), receiver);
+    assert_eq!(sizes, (0, 0, 1));
+    let outcomes = outcomes.lock();
+    let [Envelope { command: Command::Outcome(outcome), .. }] = outcomes.as_slice() else {
+        panic!("{outcomes:?}")
+    };
+    let answer = Some(Answer::new(202, b"thanks", false));
+    let details = Details { scheduled_at: DUE, trigger: Trigger::Schedule, answer };
+    assert_eq!((&outcome.result, &outcome.details), (&AttemptResult::Delivered, &Some(details)));
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::{Mutex, RwLock};
-use raft_store::Stores;
 use raft_store::state_machine::StateReader;
 use raft_store::type_config::LeaderId;
+use raft_store::{StoreError, Stores};
+use timer_core::attempt::Attempt;
 use timer_core::command::{Command, Envelope, Fence, Reply};
 use timer_core::group::{DEFAULT_GROUP, Group};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
@@ -313,6 +314,25 @@ impl ShardHost {
         Ok(timer.map(|timer| TimerView { attempt_in_flight: office.in_flight(key, timer.generation), timer }))
     }
 
+    /// Reads the history of a timer's attempts, linearizably; none if there is no such timer. This node must be in
+    /// office.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]; a store that can't be read is `Unknown`.
+    pub async fn attempts(
+        &self,
+        key: &TimerKey,
+        group: Sequence,
+    ) -> Result<Option<Vec<Attempt>>, ProposeError> {
+        if self.office().is_none() {
+            return Err(self.not_leader());
+        }
+        self.barrier.wait().await?;
+        self.check_group(&key.group, group)?;
+        let key = key.clone();
+        self.read(move |reader| reader.attempts(&key)).await
+    }
+
     /// Whether this shard has the group `name` with the generation that the asker knows.
     fn check_group(&self, name: &str, known: Sequence) -> Result<(), ProposeError> {
         // `default` is always there and never another one.
@@ -334,10 +354,8 @@ impl ShardHost {
             return Err(self.not_leader());
         }
         self.barrier.wait().await?;
-        let (reader, from) = (self.reader.clone(), from.to_owned());
-        let read = away(reader.blocks(), move || reader.groups(&from, limit)).await;
-        read.map_err(|e| ProposeError::Unknown(e.to_string()))?
-            .map_err(|e| ProposeError::Unknown(e.to_string()))
+        let from = from.to_owned();
+        self.read(move |reader| reader.groups(&from, limit)).await
     }
 
     /// Reads the first timers of a list, linearizably, as far as this shard has them. This node must be in office.
@@ -354,16 +372,24 @@ impl ShardHost {
         let Some(office) = self.office() else { return Err(self.not_leader()) };
         self.barrier.wait().await?;
         self.check_group(&query.group, group)?;
-        let (reader, query) = (self.reader.clone(), query.clone());
-        let read = away(reader.blocks(), move || reader.list(&query, limit, bytes_max)).await;
-        let part = read
-            .map_err(|e| ProposeError::Unknown(e.to_string()))?
-            .map_err(|e| ProposeError::Unknown(e.to_string()))?;
+        let query = query.clone();
+        let part = self.read(move |reader| reader.list(&query, limit, bytes_max)).await?;
         let view = |timer: Timer| TimerView {
             attempt_in_flight: office.in_flight(&timer.key, timer.generation),
             timer,
         };
         Ok(Listed { timers: part.timers.into_iter().map(view).collect(), more: part.more })
+    }
+
+    /// Reads more than one record, away from the executor if the store blocks. The caller has waited for the barrier.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&StateReader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ProposeError> {
+        let reader = self.reader.clone();
+        let read = away(reader.blocks(), move || read(&reader)).await;
+        read.map_err(|e| ProposeError::Unknown(e.to_string()))?
+            .map_err(|e| ProposeError::Unknown(e.to_string()))
     }
 
     /// Hands the lead to another node, in order. Gives whether another leads now, or none was led here.

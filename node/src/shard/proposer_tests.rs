@@ -1,7 +1,11 @@
 //! How commands gather into entries. No Raft is there, so that every entry is answered at once.
 
-use timer_core::command::{AdvanceCursor, Command};
+use timer_core::attempt::{Answer, Details, Trigger};
+use timer_core::command::{AdvanceCursor, AttemptResult, Command, Outcome};
+use timer_core::ids::{Sequence, TimerKey};
+use timer_core::limits::{ANSWER_KEPT_BYTES_MAX, ERROR_BYTES_MAX, GROUP_NAME_BYTES_MAX, TIMER_ID_BYTES_MAX};
 use timer_core::time::Millis;
+use timer_core::timer::{ErrorKind, LastError};
 
 use super::*;
 use crate::environment::ManualClock;
@@ -76,6 +80,53 @@ async fn what_does_not_fit_into_an_entry_is_the_first_of_the_next() {
     let (handle, mut sizes, _stop) = running(Duration::ZERO);
     propose(&handle, 5, ENTRY_BYTES_MAX / 2 - 4096).await;
     assert_eq!([sizes.recv().await, sizes.recv().await, sizes.recv().await], [Some(2), Some(2), Some(1)]);
+}
+
+/// An outcome of a failed attempt in which everything is as large as it can be.
+fn largest_outcome() -> Envelope {
+    let message = "x".repeat(ERROR_BYTES_MAX);
+    let error = LastError {
+        kind: ErrorKind::HttpStatus,
+        newer_kind: None,
+        status: Some(503),
+        message,
+        at: Millis::MAX,
+    };
+    let outcome = Outcome {
+        key: TimerKey::new("g".repeat(GROUP_NAME_BYTES_MAX), "i".repeat(TIMER_ID_BYTES_MAX)),
+        generation: Sequence(u64::MAX),
+        attempt: u32::MAX,
+        session: u64::MAX,
+        started_at: Millis::MAX,
+        finished_at: Millis::MAX,
+        result: AttemptResult::Failed { error, retry_after: Some(Millis::MAX), permanent: true },
+        details: Some(Details {
+            scheduled_at: Millis::MAX,
+            trigger: Trigger::Retry,
+            answer: Some(Answer::new(503, &[b'x'; ANSWER_KEPT_BYTES_MAX + 1], false)),
+        }),
+    };
+    Envelope::own(Command::Outcome(Box::new(outcome)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_of_the_largest_outcomes_as_there_can_be_find_room_and_their_entries_keep_the_bound() {
+    let settings = crate::config::Settings::dev("127.0.0.1:0".parse().unwrap(), "data".into());
+    let attempts = usize::try_from(settings.delivery.concurrency_max).unwrap();
+    assert_eq!(settings.raft.queue_bytes_max, 64 << 20, "as of the proposer that runs here");
+    let (handle, mut sizes, _stop) = running(Duration::ZERO);
+    let all = (0..attempts).map(|_| handle.propose(leader(1), largest_outcome(), None));
+    for answer in futures_util::future::join_all(all).await {
+        assert_eq!(answer, Err(ProposeError::NotLeader(None)), "not overloaded");
+    }
+    let mut left = attempts;
+    while left > 0 {
+        let size = sizes.recv().await.unwrap();
+        let entry = Entry { proposed_at: Millis::MAX, commands: vec![largest_outcome(); size] };
+        let bytes = proto::entry::encode(&entry).len();
+        assert!(bytes <= ENTRY_BYTES_MAX, "{size} outcomes are {bytes} bytes");
+        left -= size;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,7 @@ pub fn attempt(url: impl Into<String>) -> Attempt {
         attempts_forgiven: 0,
         first_attempt_at: None,
         deferrals: 0,
+        attempts_recorded: 0,
         manual: false,
         created_at: Millis(0),
         updated_at: Millis(0),

@@ -152,7 +152,7 @@ async fn what_the_cluster_can_not_do() -> Api {
         BackendError::Overloaded { reason, retry_after },
         BackendError::TimedOut { outcome, waited: retry_after },
     ];
-    for line in CHANGES.into_iter().chain(["GET /x", "GET "]) {
+    for line in CHANGES.into_iter().chain(["GET /x", "GET ", "GET /x/attempts"]) {
         for error in &of_a_shard {
             api.fail_next(error.clone());
             let failed = api.call(&in_group("default", line), body(line, "")).await;
@@ -303,6 +303,19 @@ async fn what_a_quota_does_not_allow() -> Api {
     api
 }
 
+async fn what_a_history_answers() -> Api {
+    let api = fresh().await;
+    let attempts = |group: &str, rest: &str| in_group(group, &format!("GET {rest}"));
+    api.call(&attempts("default", "/x/attempts"), "").await.ok();
+    let unknown = api.call(&attempts("default", "/x/attempts?limit=1"), "").await;
+    assert_eq!(unknown.problem(), (400, "INVALID_ARGUMENT"));
+    let missing = api.call(&attempts("default", "/y/attempts"), "").await;
+    assert_eq!(missing.problem(), (404, "TIMER_NOT_FOUND"));
+    let elsewhere = api.call(&attempts("other", "/x/attempts"), "").await;
+    assert_eq!(elsewhere.problem(), (404, "GROUP_NOT_FOUND"));
+    api
+}
+
 async fn what_the_node_says_of_itself() -> Api {
     let api = Api::new();
     for line in OF_THE_NODE {
@@ -349,6 +362,7 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_a_group_answers().await,
         what_a_group_can_not_do().await,
         what_a_quota_does_not_allow().await,
+        what_a_history_answers().await,
         what_the_node_says_of_itself().await,
     ];
     apis.extend(what_the_clock_answers().await);
@@ -359,7 +373,7 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
 
 #[test]
 fn every_kind_of_failure_is_listed_and_explained_and_no_other() {
-    let schema = &CONTRACT.root["components"]["schemas"]["LastError"]["properties"]["kind"];
+    let schema = &CONTRACT.root["components"]["schemas"]["ErrorKind"];
     let listed: BTreeSet<_> = schema["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let known: BTreeSet<_> = ErrorKind::EVERY.iter().map(|kind| error_kind(*kind)).collect();
     assert_eq!(listed, known);

@@ -19,6 +19,7 @@ use node::environment::{Clock as _, ManualClock, SystemEntropy};
 use node::http::{HttpSettings, HttpState, UrlCheck, UrlFault, router};
 use parking_lot::Mutex;
 use serde_json::Value;
+use timer_core::attempt::{Answer as Answered, Attempt, Details};
 use timer_core::command::{
     AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, Precondition, PutGroup,
     Refusal, Reply, SetGroup, StepGroup,
@@ -27,7 +28,7 @@ use timer_core::group::{Group, GroupCounts, GroupTerms, Phase};
 use timer_core::ids::{NodeId, TimerKey};
 use timer_core::list::{ListQuery, Place};
 use timer_core::shard_state::ShardState;
-use timer_core::tables::{Overlay, Tables, apply, lowest_position};
+use timer_core::tables::{Overlay, Tables, apply, index_keys, lowest_position};
 use timer_core::time::Millis;
 use timer_core::timer::{InFlight, Timer};
 use tokio::sync::Semaphore;
@@ -44,6 +45,7 @@ struct Store {
     timers: BTreeMap<TimerKey, Timer>,
     groups: BTreeMap<String, Group>,
     counts: BTreeMap<String, GroupCounts>,
+    attempts: BTreeMap<TimerKey, BTreeMap<u8, Attempt>>,
 }
 
 impl Tables for Store {
@@ -68,6 +70,10 @@ impl Tables for Store {
     ) -> Result<Option<Millis>, Infallible> {
         let timers = self.timers.iter().filter(|(key, _)| counts(key)).map(|(_, timer)| timer);
         Ok(lowest_position(timers, from, until))
+    }
+
+    fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, Infallible> {
+        Ok(self.attempts.get(key).cloned().unwrap_or_default())
     }
 }
 
@@ -95,6 +101,10 @@ impl Shard {
         let changes = overlay.into_changes();
         self.state = changes.state;
         for change in changes.timers {
+            let slots = index_keys(change.after.as_ref()).attempts;
+            let attempts = self.store.attempts.entry(change.key.clone()).or_default();
+            attempts.retain(|slot, _| *slot < slots);
+            attempts.extend(change.attempts);
             match change.after {
                 Some(timer) => drop(self.store.timers.insert(change.key, timer)),
                 None => drop(self.store.timers.remove(&change.key)),
@@ -243,6 +253,28 @@ impl Backend for FakeBackend {
         }
         let view = shard.store.timers.get(&key).cloned().map(|timer| TimerView { timer, attempt_in_flight });
         async { Ok(view) }.boxed()
+    }
+
+    fn attempts(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+    ) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, BackendError>> {
+        let mut shard = self.shard.lock();
+        assert!(context.request.is_none(), "a read has no request key");
+        if let Some(error) = shard.errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        if shard.state_of_group(&key.group).is_none() {
+            return async { Err(BackendError::GroupNotFound) }.boxed();
+        }
+        let history = shard.store.timers.contains_key(&key).then(|| {
+            let Ok(slots) = shard.store.attempts(&key);
+            let mut attempts: Vec<Attempt> = slots.into_values().collect();
+            attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.recorded));
+            attempts
+        });
+        async { Ok(history) }.boxed()
     }
 
     fn list(
@@ -537,23 +569,39 @@ impl Api {
         self.backend.shard.lock().in_flight.insert(TimerKey::new("default", id), until);
     }
 
-    /// What came of the attempt of `id`.
+    /// What came of the attempt of `id`, which nobody answered.
     pub fn end_attempt(&self, id: &str, result: AttemptResult) {
-        let key = TimerKey::new("default", id);
+        self.answer_attempt(id, result, None);
+    }
+
+    /// What came of the attempt of `id`, which was answered so.
+    pub fn answer_attempt(&self, id: &str, result: AttemptResult, answer: Option<Answered>) {
+        let outcome = self.attempt(id, result, answer);
+        assert_eq!(self.outcome(outcome), Reply::Outcome(true));
+    }
+
+    /// The outcome of the next attempt of `id`.
+    pub fn attempt(&self, id: &str, result: AttemptResult, answer: Option<Answered>) -> Outcome {
         let now = self.backend.now();
-        let mut shard = self.backend.shard.lock();
-        shard.in_flight.remove(&key);
-        let timer = shard.store.timers[&key].clone();
-        let outcome = Outcome {
+        let timer = self.record(id);
+        Outcome {
+            key: timer.key.clone(),
             generation: timer.generation,
-            attempt: timer.attempts + timer.deferrals + 1,
-            session: shard.state.session.as_ref().unwrap().number,
+            attempt: timer.next_attempt(),
+            session: self.backend.shard.lock().state.session.as_ref().unwrap().number,
             started_at: now,
             finished_at: now,
             result,
-            key,
-        };
-        assert_eq!(shard.run(now, Envelope::own(Command::Outcome(Box::new(outcome)))), Reply::Outcome(true));
+            details: Some(Details { scheduled_at: timer.due_at(), trigger: timer.next_trigger(), answer }),
+        }
+    }
+
+    /// Replicates `outcome`.
+    pub fn outcome(&self, outcome: Outcome) -> Reply {
+        let now = self.backend.now();
+        let mut shard = self.backend.shard.lock();
+        shard.in_flight.remove(&outcome.key);
+        shard.run(now, Envelope::own(Command::Outcome(Box::new(outcome))))
     }
 
     /// The context of the newest change that was sent to the cluster.

@@ -11,6 +11,7 @@ mod cluster;
 mod receiver;
 mod sizes;
 
+mod attempts;
 mod batches;
 mod cancelling;
 mod checking;

@@ -10,6 +10,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proto::Numbered;
+use timer_core::attempt::{Answer, Attempt, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
@@ -253,9 +254,24 @@ fn result() -> BoxedStrategy<AttemptResult> {
     .boxed()
 }
 
+/// Also longer than it may be, so that it is cut off.
+fn answer() -> BoxedStrategy<Answer> {
+    let body = prop_oneof![vec(any::<u8>(), 0..40), vec(any::<u8>(), 1020..1030)];
+    let text = ".{0,600}".prop_map(String::into_bytes);
+    (any::<u16>(), prop_oneof![body, text], any::<bool>())
+        .prop_map(|(status, body, more)| Answer::new(status, &body, more))
+        .boxed()
+}
+
+fn details() -> BoxedStrategy<Details> {
+    (millis(), any_of::<Trigger>(), of(answer()))
+        .prop_map(|(scheduled_at, trigger, answer)| Details { scheduled_at, trigger, answer })
+        .boxed()
+}
+
 fn outcome() -> BoxedStrategy<Outcome> {
-    (key(), sequence(), small(), number(), millis(), millis(), result())
-        .prop_map(|(key, generation, attempt, session, started_at, finished_at, result)| Outcome {
+    (key(), sequence(), small(), number(), millis(), millis(), result(), of(details()))
+        .prop_map(|(key, generation, attempt, session, started_at, finished_at, result, details)| Outcome {
             key,
             generation,
             attempt,
@@ -263,6 +279,28 @@ fn outcome() -> BoxedStrategy<Outcome> {
             started_at,
             finished_at,
             result,
+            details,
+        })
+        .boxed()
+}
+
+/// Any attempt in a history.
+pub fn attempt() -> BoxedStrategy<Attempt> {
+    let names = (sequence(), sequence(), small(), number(), any::<bool>());
+    (names, millis(), millis(), result(), details())
+        .prop_map(|(names, started_at, finished_at, result, details)| {
+            let (recorded, generation, number, session, counted) = names;
+            Attempt {
+                recorded,
+                generation,
+                number,
+                session,
+                counted,
+                started_at,
+                finished_at,
+                result,
+                details,
+            }
         })
         .boxed()
 }
@@ -396,13 +434,13 @@ fn kept_answer() -> BoxedStrategy<KeptAnswer> {
 /// Any record of a timer.
 pub fn timer() -> BoxedStrategy<Timer> {
     let names = (key(), sequence(), sequence(), state(), definition(), of(fingerprint()), of(text()));
-    let counts = (small(), small(), small(), any::<bool>());
+    let counts = (small(), small(), small(), number(), any::<bool>());
     let times = (of(millis()), of(millis()), of(millis()), millis(), millis(), of(millis()), of(millis()));
     let rest = (of(last_error()), in_flight(), vec(kept_answer(), 0..4));
     (names, counts, times, rest)
         .prop_map(|(names, counts, times, rest)| {
             let (key, generation, version, state, definition, fingerprint, traceparent) = names;
-            let (attempts, attempts_forgiven, deferrals, manual) = counts;
+            let (attempts, attempts_forgiven, deferrals, attempts_recorded, manual) = counts;
             let (next_attempt_at, position, first_attempt_at, created_at, updated_at, executed_at, purge_at) =
                 times;
             let (last_error, in_flight, answers) = rest;
@@ -419,6 +457,7 @@ pub fn timer() -> BoxedStrategy<Timer> {
                 attempts_forgiven,
                 first_attempt_at,
                 deferrals,
+                attempts_recorded,
                 manual,
                 created_at,
                 updated_at,

@@ -3,6 +3,7 @@
 //! The log's keys begin with the shard (u16), the state's with a replica incarnation (u32); then a tag of
 //! one byte. Integers are big-endian, so that bytes sort as numbers do. Tags are for ever.
 
+pub mod attempt;
 pub mod expiry;
 pub mod group;
 pub mod group_counts;
@@ -50,7 +51,7 @@ pub mod state_tag {
     pub const OUTBOX: u8 = 6;
     /// See [`super::group`].
     pub const GROUP: u8 = 7;
-    /// Reserved: the history of attempts.
+    /// See [`super::attempt`].
     pub const ATTEMPT: u8 = 8;
     /// Reserved: the wheels of parked timers.
     pub const PARKED: u8 = 9;

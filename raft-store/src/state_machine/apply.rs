@@ -1,8 +1,10 @@
 //! Applies committed entries: the rules are timer-core's, the writing is ours.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use openraft::storage::EntryResponder;
+use timer_core::attempt::Attempt;
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
 use timer_core::tables::{Changes, Overlay, Tables, TimerChange, apply, index_keys};
@@ -14,7 +16,7 @@ use crate::error::StoreError;
 use crate::failpoint::Failpoint;
 use crate::keys::{expiry, group, group_counts, listing, timer, wheel};
 use crate::state_machine::replica::Replica;
-use crate::state_machine::{NoticeSink, StateInner, meta};
+use crate::state_machine::{NoticeSink, StateInner, history, meta};
 use crate::type_config::{EntryReply, Payload, StoredMembership, TypeConfig};
 
 /// The timers of an incarnation, as timer-core reads them.
@@ -59,6 +61,10 @@ impl Tables for Stored<'_> {
             Ok(if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(first)
+    }
+
+    fn attempts(&self, key: &TimerKey) -> Result<BTreeMap<u8, Attempt>, StoreError> {
+        history::load(self.view, self.shard, self.incarnation, key)
     }
 }
 
@@ -209,6 +215,7 @@ fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
         }
         put_listing(batch, incarnation, &change.key, after.listing);
     }
+    history::put(batch, incarnation, &change.key, &change.attempts, (before.attempts, after.attempts));
     let key = timer::encode(incarnation, &change.key);
     match &change.after {
         Some(after) => batch.put(key, proto::record::encode_timer(after)),

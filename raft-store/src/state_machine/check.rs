@@ -10,10 +10,10 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::engine::View;
 use crate::error::StoreError;
-use crate::keys::{KeyRange, expiry, group, group_counts, incarnation_range, listing, timer, wheel};
+use crate::keys::{KeyRange, attempt, expiry, group, group_counts, incarnation_range, listing, timer, wheel};
 use crate::state_machine::apply::{decode_counts, decode_timer};
 use crate::state_machine::replica::{Current, Replica};
-use crate::state_machine::{StateInner, meta};
+use crate::state_machine::{StateInner, history, meta};
 use crate::type_config::LogId;
 
 /// What does not agree.
@@ -118,11 +118,24 @@ fn sum(view: &dyn View, (from, to): &KeyRange) -> Result<Sum, StoreError> {
     Ok(found)
 }
 
+/// The keys of all histories. What their values say of the past nothing else knows; that they can be read is checked.
+fn history_sum(view: &dyn View, shard: u16, incarnation: u32) -> Result<Sum, StoreError> {
+    let (from, to) = attempt::all(incarnation);
+    let mut found = Sum::default();
+    view.scan(&from, &to, &mut |key, value| {
+        history::decode_key(shard, key)?;
+        history::decode(shard, value)?;
+        found.add(key, &[]);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
 pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Option<IndexFault>, StoreError> {
     with_view(inner, replica, |view, current| {
         let incarnation = current.incarnation;
-        let (mut wheel_sum, mut expiry_sum, mut listing_sum) =
-            (Sum::default(), Sum::default(), Sum::default());
+        let (mut wheel_sum, mut expiry_sum, mut listing_sum, mut attempt_sum) =
+            (Sum::default(), Sum::default(), Sum::default(), Sum::default());
         let mut counts = [0; State::ALL.len()];
         let mut groups = BTreeMap::<String, GroupCounts>::new();
         let (from, to) = timer::range(incarnation);
@@ -145,14 +158,17 @@ pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Opt
             {
                 listing_sum.add(&key, &[]);
             }
+            for slot in 0..keys.attempts {
+                attempt_sum.add(&attempt::encode(incarnation, &timer.key, slot), &[]);
+            }
             Ok(ControlFlow::Continue(()))
         })?;
-        for (table, range, expected) in [
-            ("wheel", wheel::all(incarnation), wheel_sum),
-            ("expiry", expiry::all(incarnation), expiry_sum),
-            ("listing", listing::all(incarnation), listing_sum),
+        for (table, found, expected) in [
+            ("wheel", sum(view, &wheel::all(incarnation))?, wheel_sum),
+            ("expiry", sum(view, &expiry::all(incarnation))?, expiry_sum),
+            ("listing", sum(view, &listing::all(incarnation))?, listing_sum),
+            ("history", history_sum(view, replica.shard, incarnation)?, attempt_sum),
         ] {
-            let found = sum(view, &range)?;
             if found != expected {
                 let (found, expected) = (found.count, expected.count);
                 return Ok(Some(IndexFault::Keys { table, found, expected }));

@@ -11,12 +11,18 @@ use crate::error::StoreError;
 use crate::keys::timer;
 use crate::state_machine::apply::{decode_timer, put_counts, put_listing};
 
+/// The format of states and of snapshots. 1: without the tables of the lists. 2: without groups, without the meta shard,
+/// the last one, and without histories of attempts.
+pub(super) const FORMAT: u8 = 3;
 /// Timers whose keys are written at a time.
 const TIMERS_AT_ONCE: usize = 4096;
 
 /// Writes what formats before this one did not have and what follows from the timers of an incarnation: their keys in the
 /// lists (since format 2), and how many each group has (since 3). Nobody else may write meanwhile. What a crash leaves of
 /// it is written again.
+///
+/// Of histories (since 3) there is nothing to write: nobody knows what was attempted, and records say that nothing was
+/// recorded. The number keeps out versions that would erase a timer and leave its history.
 pub(super) fn derive(engine: &dyn Engine, shard: u16, incarnation: u32) -> Result<(), StoreError> {
     let (mut from, to) = timer::range(incarnation);
     let mut groups = BTreeMap::<String, GroupCounts>::new();

@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 mod flush;
+mod history;
 mod list;
 mod meta;
 mod migrate;

@@ -10,11 +10,10 @@ use crate::engine::{Batch, Engine, View};
 use crate::error::StoreError;
 use crate::health::Latch;
 use crate::keys::{incarnation_range, int, pointer};
+use crate::state_machine::migrate::{self, FORMAT};
 use crate::state_machine::replica::Replica;
-use crate::state_machine::{StateDb, StateInner, meta, migrate};
+use crate::state_machine::{StateDb, StateInner, meta};
 
-/// 1: without the tables of the lists; 2: without groups and without the meta shard, the last one.
-const FORMAT: u8 = 3;
 /// Behind every incarnation.
 const END: [u8; 5] = [0xFF; 5];
 

@@ -1,8 +1,10 @@
 //! Reads of a shard's state beside Raft: for the leader's dispatcher, for GET, and for probes.
 
+use std::cmp::Reverse;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
+use timer_core::attempt::Attempt;
 use timer_core::command::Moment;
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::{Sequence, ShardId, TimerKey};
@@ -17,7 +19,7 @@ use crate::keys::{KeyRange, expiry, group, timer, wheel};
 use crate::limits::SCAN_ITEMS_MAX;
 use crate::state_machine::apply::{Stored, decode_group};
 use crate::state_machine::replica::Replica;
-use crate::state_machine::{StateInner, check, list};
+use crate::state_machine::{StateInner, check, history, list};
 use crate::type_config::LogId;
 
 pub use crate::state_machine::check::IndexFault;
@@ -109,6 +111,26 @@ impl StateReader {
         });
         self.inner.noted(scanned)?;
         Ok(groups)
+    }
+
+    /// The history of the timer of `key`, newest first; none if there is no such timer.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn attempts(&self, key: &TimerKey) -> Result<Option<Vec<Attempt>>, StoreError> {
+        // Held, so that no entry is applied between the two reads.
+        let current = self.replica.current();
+        let (view, shard, incarnation) = (&*self.inner.engine, self.replica.shard, current.incarnation);
+        let read = || {
+            if view.get(&timer::encode(incarnation, key))?.is_none() {
+                return Ok(None);
+            }
+            let slots = history::load(view, shard, incarnation, key)?;
+            let mut attempts: Vec<Attempt> = slots.into_values().collect();
+            attempts.sort_by_key(|attempt| Reverse(attempt.recorded));
+            Ok(Some(attempts))
+        };
+        self.inner.noted(read())
     }
 
     /// Pending timers in the order of their wheel positions, from `from` to before `until`; at most `limit`

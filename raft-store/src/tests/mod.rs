@@ -1,6 +1,7 @@
 //! What the stores promise as a whole: openraft's own suite, power cuts at every step, damaged files, and
 //! both engines against each other.
 
+mod attempts;
 mod crash;
 #[cfg(feature = "rocksdb")]
 mod damage;

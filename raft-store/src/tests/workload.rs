@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage, RaftStateMachine};
 use openraft::type_config::TypeConfigExt;
+use timer_core::attempt::{Answer, Details, Trigger};
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry as Commands, Envelope, Expire, Fence, OpenSession,
     Outcome, Precondition, Put, PutMode,
@@ -60,7 +61,7 @@ impl Shard {
         self.stores.log.save_vote(&Vote::new_committed(term, 1)).await
     }
 
-    /// Panics unless wheel and expiry table are what the timers call for.
+    /// Panics unless all indexes and histories have what the timers call for.
     pub(super) fn check(&self) {
         assert_eq!(self.stores.reader.check_indexes(), Ok(None));
     }
@@ -119,8 +120,12 @@ pub(super) fn history(entries: u64) -> Vec<Entry> {
         let round = index / 8;
         let commands = match index % 8 {
             0 | 1 => (0..4).map(|n| put(index * 4 + n, at + 5 + n)).collect(),
-            // Outcomes of the first put of this round and of the one before.
-            2 => vec![outcome(round * 8, 0, at), outcome(round * 8 + 1, 1, at)],
+            // Outcomes of the first puts of this round, and one that is history only.
+            2 => vec![
+                outcome(round * 8, 0, at, 1),
+                outcome(round * 8 + 1, 1, at, 1),
+                outcome(round * 8, 0, at, 2),
+            ],
             3 => vec![Command::Delete(Delete {
                 key: key(round * 8 * 4 + 2),
                 purge: false,
@@ -138,16 +143,18 @@ pub(super) fn history(entries: u64) -> Vec<Entry> {
     log
 }
 
-/// The receiver took the first attempt of timer `n` of the put at `index`.
-fn outcome(index: u64, n: u32, at: u64) -> Command {
+/// The receiver took the first attempt of timer `n` of the put at `index`, which `session` had made.
+fn outcome(index: u64, n: u32, at: u64, session: u64) -> Command {
+    let answer = Answer::new(200, &vec![b'x'; usize::try_from(index * 37 % 1500).unwrap()], false);
     Command::Outcome(Box::new(Outcome {
         key: key(index * 4 + u64::from(n)),
         generation: Sequence::new(index, n),
         attempt: 1,
-        session: 1,
+        session,
         started_at: Millis(at),
         finished_at: Millis(at + 1),
         result: AttemptResult::Delivered,
+        details: Some(Details { scheduled_at: Millis(at), trigger: Trigger::Schedule, answer: Some(answer) }),
     }))
 }
 

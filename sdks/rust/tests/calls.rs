@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use durable_timer::model::cluster::ClockAdvance;
 use durable_timer::{
-    BatchOperation, CallOptions, Client, Error, InFlight, ListOptions, ListOrder, Outcome, State, TimerInput,
-    TimerName, TimerPatch,
+    AttemptOutcome, BatchOperation, CallOptions, Client, Error, InFlight, ListOptions, ListOrder, Outcome,
+    State, TimerInput, TimerName, TimerPatch, Trigger,
 };
 use http::Method;
 use serde_json::json;
@@ -253,6 +253,28 @@ async fn a_batch_has_each_operation_as_it_would_be_alone_and_gives_each_result()
     assert!(done.replayed && done.timer.is_some() && !done.is_worth_a_repeat());
     assert!(open.is_worth_a_repeat() && open.retry_after == Some(2));
     assert_eq!(missing.problem.as_ref().unwrap().code, "TIMER_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn attempts_are_read_with_what_a_later_server_may_say() {
+    let body = json!({"attempts": [
+        {"generation": 4096, "number": 2, "trigger": "hope", "counted": false, "outcome": "vanished",
+            "scheduledAt": "2031-01-01T00:00:00.000Z", "startedAt": "2031-01-01T00:00:00.001Z", "duration": "0s"},
+        {"generation": 4096, "number": 1, "trigger": "redrive", "counted": true, "outcome": "deferred",
+            "scheduledAt": "2031-01-01T00:00:00.000Z", "startedAt": "2031-01-01T00:00:00.001Z", "duration": "3ms",
+            "nextExecuteAt": "2031-01-01T01:00:00.000Z", "statusCode": 200, "answer": "{}", "answerTruncated": true},
+    ]});
+    let server = FakeServer::start([ok_json(&body)]).await;
+    // None of it belongs to this call.
+    let options = CallOptions { reveal: true, purge: true, if_generation: Some(1), ..CallOptions::default() };
+    let answer = client(&server).attempts(&TimerName::new("g", "a/b"), &options).await.unwrap();
+    assert_eq!(server.only().target, "/api/v1/groups/g/timers/a%2Fb/attempts");
+    let [unknown, deferred] = answer.value.attempts.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((unknown.trigger, unknown.outcome), (Trigger::Unknown, AttemptOutcome::Unknown));
+    assert!(!unknown.counted && unknown.answer.is_none() && !unknown.answer_truncated);
+    assert_eq!((deferred.trigger, deferred.outcome), (Trigger::Redrive, AttemptOutcome::Deferred));
+    assert_eq!((deferred.answer.as_deref(), deferred.answer_truncated), (Some("{}"), true));
+    assert_eq!(deferred.next_execute_at.as_deref(), Some("2031-01-01T01:00:00.000Z"));
 }
 
 #[tokio::test]

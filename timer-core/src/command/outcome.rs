@@ -2,6 +2,7 @@
 
 use alloc::format;
 
+use crate::attempt::{Attempt, Details};
 use crate::command::{Context, Reply, flight, group};
 use crate::definition::Payload;
 use crate::group::GroupSettings;
@@ -31,6 +32,9 @@ pub struct Outcome {
     pub finished_at: Millis,
     /// What it came to.
     pub result: AttemptResult,
+    /// For the history. None from a version that kept none: such an outcome leaves no trace in it, so that an entry does
+    /// the same whichever version applies it.
+    pub details: Option<Details>,
 }
 
 /// What an attempt came to.
@@ -65,40 +69,67 @@ pub enum AttemptResult {
 
 /// Counts the outcome of the attempt that is next, and says whether it did. The session is not asked: the
 /// attempt's number alone says whether its outcome is still awaited, also when a leader that has handed over
-/// forwards it.
+/// forwards it. Any other outcome of a timer that is there goes into its history and changes nothing else.
 pub(crate) fn apply<T: Tables>(
     overlay: &mut Overlay<'_, T>,
     context: &Context<'_>,
     outcome: &Outcome,
 ) -> Result<Reply, T::Error> {
-    let awaited = |timer: &&Timer| {
-        timer.state.is_pending()
-            && (timer.generation == outcome.generation || Mutant::GenerationNotCompared.is_on())
-            && timer.next_attempt() == outcome.attempt
-    };
-    let Some(mut timer) = overlay.timer(&outcome.key)?.filter(awaited).cloned() else {
+    let Some(mut timer) = overlay.timer(&outcome.key)?.cloned() else {
         return Ok(Reply::Outcome(false));
     };
-    let settings = group::settings(overlay, &outcome.key)?;
+    let counts = is_awaited(&timer, outcome);
+    if counts {
+        let settings = group::settings(overlay, &outcome.key)?;
+        take_effect(overlay, context, &mut timer, outcome, &settings);
+    } else if outcome.details.is_none() || is_recorded(overlay, outcome)? {
+        return Ok(Reply::Outcome(false));
+    }
+    if let Some(details) = &outcome.details {
+        overlay.record(&mut timer, Attempt::of(outcome, details, context.sequence, counts));
+    }
+    overlay.put(timer);
+    Ok(Reply::Outcome(counts))
+}
+
+fn is_awaited(timer: &Timer, outcome: &Outcome) -> bool {
+    timer.state.is_pending()
+        && (timer.generation == outcome.generation || Mutant::GenerationNotCompared.is_on())
+        && timer.next_attempt() == outcome.attempt
+}
+
+/// Whether the history has this very outcome: a leader that does not learn what became of it sends it again.
+fn is_recorded<T: Tables>(overlay: &Overlay<'_, T>, outcome: &Outcome) -> Result<bool, T::Error> {
+    Ok(overlay.attempts(&outcome.key)?.values().any(|attempt| attempt.is_of(outcome)))
+}
+
+/// What an outcome that counts does to its timer.
+fn take_effect<T: Tables>(
+    overlay: &Overlay<'_, T>,
+    context: &Context<'_>,
+    timer: &mut Timer,
+    outcome: &Outcome,
+    settings: &GroupSettings,
+) {
     let (now, cursor) = (context.now, overlay.state.cursor);
     timer.manual = false;
     match &outcome.result {
         AttemptResult::Delivered => {
-            count(&mut timer, outcome);
+            count(timer, outcome);
             timer.executed_at = Some(outcome.finished_at);
-            timer.end(State::Delivered, now, &settings);
+            timer.end(State::Delivered, now, settings);
         }
         AttemptResult::DeliveredNext { execute_at, .. }
-            if group::horizon_fault(&settings, *execute_at, now).is_some() =>
+            if group::horizon_fault(settings, *execute_at, now).is_some() =>
         {
-            count(&mut timer, outcome);
+            count(timer, outcome);
             timer.last_error = Some(too_far(outcome));
-            die(&mut timer, outcome, now, &settings);
+            die(timer, outcome, now, settings);
         }
         AttemptResult::DeliveredNext { execute_at, payload } => {
             // Counted first: what has been answered is not on its way any more.
-            count(&mut timer, outcome);
-            timer.in_flight = flight::in_flight(overlay.state.session.as_ref(), &timer, None, now);
+            count(timer, outcome);
+            timer.in_flight = flight::in_flight(overlay.state.session.as_ref(), timer, None, now);
             timer.definition.execute_at = (*execute_at).max(now + DEFERRAL_DELAY_MIN);
             // A method without a body has no use for a payload.
             if let (Some(payload), true) = (payload, timer.definition.callback.method.has_body()) {
@@ -107,32 +138,30 @@ pub(crate) fn apply<T: Tables>(
             timer.renew(context.sequence, cursor, now);
         }
         AttemptResult::Failed { error, retry_after, permanent } => {
-            count(&mut timer, outcome);
+            count(timer, outcome);
             timer.last_error = Some(error.clone());
-            match retry_at(&timer, outcome, *retry_after, now).filter(|_| !permanent) {
+            match retry_at(timer, outcome, *retry_after, now).filter(|_| !permanent) {
                 Some(at) => {
                     timer.state = State::Retrying;
                     timer.wait(at, cursor, now);
                 }
-                None => die(&mut timer, outcome, now, &settings),
+                None => die(timer, outcome, now, settings),
             }
         }
         AttemptResult::Deferred { until } => {
             timer.deferrals += 1;
             if timer.deferrals > DEFERRALS_MAX {
                 timer.last_error = Some(too_many_deferrals(outcome));
-                die(&mut timer, outcome, now, &settings);
+                die(timer, outcome, now, settings);
             } else {
                 timer.state = if timer.attempts == 0 { State::Scheduled } else { State::Retrying };
                 timer.wait((*until).max(now + DEFERRAL_DELAY_MIN), cursor, now);
             }
         }
-        AttemptResult::Skipped => timer.end(State::Skipped, now, &settings),
+        AttemptResult::Skipped => timer.end(State::Skipped, now, settings),
     }
     timer.version = context.sequence;
     timer.updated_at = now;
-    overlay.put(timer);
-    Ok(Reply::Outcome(true))
 }
 
 /// Counts an attempt that the policy counts.
@@ -182,6 +211,10 @@ fn too_many_deferrals(outcome: &Outcome) -> LastError {
         at: outcome.finished_at,
     }
 }
+
+#[cfg(test)]
+#[path = "outcome_history_tests.rs"]
+mod history_tests;
 
 #[cfg(test)]
 mod tests {

@@ -78,6 +78,8 @@ pub(crate) fn apply<T: Tables>(
     }
     let effect = if existing.is_some() { Effect::Replaced } else { Effect::Created };
     let created_at = existing.map_or(context.now, |existing| existing.created_at);
+    // What was attempted before stays in the history: an outcome that arrives now goes there as well.
+    let attempts_recorded = record.as_ref().map_or(0, |record| record.attempts_recorded);
     let answers = record.map_or_else(Vec::new, |record| record.answers);
     let definition = Definition { execute_at, ..put.definition.clone() };
     let mut timer = Timer {
@@ -93,6 +95,7 @@ pub(crate) fn apply<T: Tables>(
         attempts_forgiven: 0,
         first_attempt_at: None,
         deferrals: 0,
+        attempts_recorded,
         manual: false,
         created_at,
         updated_at: context.now,

@@ -34,7 +34,15 @@ pub struct Timer {
     pub purge: Option<u64>,
     /// Request, body, when, what.
     answers: Vec<(u8, u8, u64, Seen)>,
+    /// Newest first.
+    pub history: Vec<Recorded>,
 }
+
+/// An attempt in a history: all that tells it from others, whether it counted, and what it came to.
+pub type Recorded = (u64, u32, u64, bool, Outcome);
+
+/// What is kept of a history.
+pub const HISTORY: usize = 20;
 
 /// What a reply says, as far as the model knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +181,7 @@ impl Model {
             created: live.map_or(at.now, |timer| timer.created),
             purge: None,
             answers: record.map_or_else(Vec::new, |timer| timer.answers.clone()),
+            history: record.map_or_else(Vec::new, |timer| timer.history.clone()),
         };
         timer.renew(at.sequence);
         self.timers.insert(id, timer);
@@ -261,9 +270,19 @@ impl Model {
         self.took_effect(id, request, "redriven", at)
     }
 
-    pub fn outcome(&mut self, id: u8, attempt: (u64, u32), result: Outcome, end: u64, at: Now) -> Seen {
-        let awaited = |t: &&mut Timer| t.is_pending() && (t.generation, t.next_attempt()) == attempt;
-        let Some(timer) = self.timers.get_mut(&id).filter(awaited) else { return Seen::Outcome(false) };
+    /// `attempt`: generation, number, session.
+    pub fn outcome(&mut self, id: u8, attempt: (u64, u32, u64), result: Outcome, end: u64, at: Now) -> Seen {
+        let Some(timer) = self.timers.get_mut(&id) else { return Seen::Outcome(false) };
+        let (generation, number, session) = attempt;
+        let counts = timer.is_pending() && (timer.generation, timer.next_attempt()) == (generation, number);
+        let same = |kept: &Recorded| (kept.0, kept.1, kept.2) == attempt;
+        if counts || !timer.history.iter().any(same) {
+            timer.history.insert(0, (generation, number, session, counts, result));
+            timer.history.truncate(HISTORY);
+        }
+        if !counts {
+            return Seen::Outcome(false);
+        }
         timer.version = at.sequence;
         timer.manual = false;
         if !matches!(result, Outcome::Deferred | Outcome::Skipped) {

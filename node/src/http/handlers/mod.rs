@@ -12,6 +12,7 @@ pub mod get_group;
 pub mod get_timer;
 pub mod health;
 pub mod info;
+pub mod list_attempts;
 pub mod list_groups;
 pub mod list_timers;
 pub mod metrics;

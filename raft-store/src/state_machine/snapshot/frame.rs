@@ -11,11 +11,11 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::limits::RECORD_BYTES_MAX;
 use crate::membership::{LogIdRecord, StoredRecord, from_stored_record, stored_record};
-use crate::state_machine::SnapshotError;
+use crate::state_machine::{SnapshotError, migrate};
 use crate::type_config::{LogId, StoredMembership};
 
-/// That of the records: see `open.rs`.
-pub(super) const FORMAT: u32 = 3;
+/// That of the records.
+pub(super) const FORMAT: u32 = migrate::FORMAT as u32;
 const HEADER_SEED: u64 = u64::MAX;
 const CHUNK_HEAD: usize = 17;
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::model::attempt::AttemptList;
 use crate::model::batch::{BatchInput, BatchOperation, BatchResults};
 use crate::model::cluster::{Clock, ClockAdvance, ClusterView, Info, Routing};
 use crate::model::input::TimerInput;
@@ -126,6 +127,23 @@ impl Client {
     /// See [`Error`].
     pub async fn get(&self, name: &TimerName, options: &CallOptions) -> Result<Answer<Timer>, Error> {
         self.read(name.path(), options).await
+    }
+
+    /// Reads what came of a timer's last attempts, newest first. Conditions of `options` are not looked at.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn attempts(
+        &self,
+        name: &TimerName,
+        options: &CallOptions,
+    ) -> Result<Answer<AttemptList>, Error> {
+        let options = CallOptions {
+            traceparent: options.traceparent.clone(),
+            request_id: options.request_id.clone(),
+            ..CallOptions::default()
+        };
+        self.read(format!("{}/attempts", name.path()), &options).await
     }
 
     /// Reads a page of a group's timers. For the next one, ask with [`TimerPage::next_cursor`] until there is none:

@@ -3,6 +3,7 @@
 //!
 //! Inputs are separate types from answers, and answers take fields that a newer server adds.
 
+pub mod attempt;
 pub mod batch;
 pub mod cluster;
 pub mod group;
