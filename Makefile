@@ -2,7 +2,7 @@
 # Deliberately absent: other profiles. Everything is built with --release, so that RocksDB is compiled once.
 
 .DEFAULT_GOAL := help
-.PHONY: help dev build try test lint demo bench sim jepsen mutants clean
+.PHONY: help dev build try test lint demo bench sim jepsen mutants fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ jepsen: ## Break a cluster of real processes and judge it (root; ARGS="run --pro
 
 mutants: ## Put known bugs back one by one and let the simulation find them; ONLY=name for one
 	@scripts/mutants.sh
+
+fuzz: ## Attack what reads bytes from outside: TARGET=time SECONDS=60, or each in turn
+	@scripts/fuzz.sh "$(TARGET)" "$(SECONDS)"
 
 clean: ## Remove what this workspace compiled; the dependencies (RocksDB) stay
 	@scripts/clean.sh

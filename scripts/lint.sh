@@ -41,6 +41,12 @@ say "lint: the simulation, a workspace of its own"
     cargo fmt --all --check
     cargo clippy --release --locked --quiet --all-targets -- -D warnings
 )
+say "lint: the fuzz targets, a workspace of its own too; one line each, not worth compiling libFuzzer"
+(
+    cd "$REPO/fuzz"
+    cargo fmt --all --check
+    cargo metadata --locked --format-version 1 >/dev/null
+)
 say "lint: cargo deny"
 # Not `advisories`: its database is a Git repository, which machines without a way out cannot fetch.
 cargo_deny --locked check --hide-inclusion-graph bans licenses sources

@@ -12,9 +12,12 @@ pub mod config;
 pub mod delivery;
 pub mod disk_room;
 pub mod environment;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod observability;
+pub mod payload_depth;
 pub mod peer;
 pub mod rfc3339;
 pub mod shard;

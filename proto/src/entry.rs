@@ -100,8 +100,9 @@ impl TryFrom<wire::Envelope> for Envelope {
     }
 }
 
-/// More than the bytes of all numbers, tags and lengths of any message with a bounded number of fields.
-const FIXED: usize = 256;
+/// More than the bytes of all numbers, tags and lengths of any message with a bounded number of fields: a put's are the most, and a
+/// test has one with the largest numbers.
+const FIXED: usize = 320;
 /// More than the tags and lengths around a string in a list, and numbers beside it.
 const ITEM: usize = 32;
 

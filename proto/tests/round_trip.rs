@@ -67,6 +67,69 @@ proptest! {
 }
 
 #[test]
+fn the_largest_numbers_take_no_more_than_the_length_that_was_foretold() {
+    use timer_core::command::{Command, Envelope, Fence, Moment, Precondition, Put, PutMode};
+    use timer_core::definition::{
+        BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
+    };
+    use timer_core::ids::{Sequence, TimerKey};
+    use timer_core::time::{Millis, Span};
+    use timer_core::timer::{Fingerprint, RequestKey};
+
+    let (most, long) = (u64::MAX, "x".repeat(255));
+    let callback = Callback {
+        url: "x".repeat(2048),
+        method: Method::Delete,
+        headers: Vec::new(),
+        timeout: Span(most),
+        body: BodyMode::Payload,
+    };
+    let retry = RetryPolicy {
+        attempts_max: u32::MAX,
+        duration_max: Span(most),
+        initial_interval: Span(most),
+        multiplier_milli: u32::MAX,
+        interval_max: Span(most),
+        jitter_milli: u32::MAX,
+        dead_on: DeadOn::Codes(vec![u16::MAX; 100]),
+    };
+    let definition = Definition {
+        execute_at: Millis(most),
+        callback,
+        payload: Payload::Binary { bytes: vec![0; 256 * 1024].into(), content_type: long.clone() },
+        retry,
+        late: LatePolicy::Skip { grace_window: Span(most) },
+        labels: [].into(),
+    };
+    let put = Put {
+        key: TimerKey::new("x".repeat(63), long.clone()),
+        definition,
+        delay: Some(Span(most)),
+        fingerprint: Fingerprint([0xFF; 16]),
+        mode: PutMode::CreateOnly,
+        precondition: Precondition {
+            absent: true,
+            versions: vec![Sequence(most); 16],
+            present: true,
+            generation: Some(Sequence(most)),
+            nothing_in_flight: true,
+        },
+        fence: Fence { session: most, attempt: Some((Sequence(most), Millis(most))) },
+    };
+    let envelope = Envelope {
+        principal: long.clone(),
+        request: Some(RequestKey { id: long.clone(), body: Fingerprint([0xFF; 16]) }),
+        traceparent: Some(long),
+        asked_since: Some(Moment { index: most, time: Millis(most) }),
+        group: Some(Sequence(most)),
+        command: Command::Put(Box::new(put)),
+    };
+    let foretold = entry::envelope_len(&envelope);
+    let takes = wire::LogEntry { proposed_at_ms: 0, commands: vec![(&envelope).into()] }.encoded_len();
+    assert!(takes <= foretold, "{takes} bytes, at most {foretold} foretold");
+}
+
+#[test]
 fn a_command_of_a_newer_version_is_refused_by_name() {
     // Field 200 holds an empty message, as a new kind of command would.
     let newer = [0xc2, 0x0c, 0x00];

@@ -25,7 +25,7 @@ pub async fn serve_http(
     let state = HttpState {
         backend: node.clone(),
         entropy: node.entropy.clone(),
-        url_check: UrlCheck::new(move |url| check_url(url, &policy).map_err(url_fault)),
+        url_check: url_check(policy),
         settings: HttpSettings {
             deadline: Duration::from_millis(settings.request_timeout_ms),
             body_bytes_max: size(settings.body_bytes_max),
@@ -46,6 +46,11 @@ pub async fn serve_http(
     let serving =
         serve_within(bounds, listener, served, router(state), async move { stop.cancelled().await });
     tokio::join!(serving, reloading);
+}
+
+/// Says where callbacks may go by `policy`.
+pub(crate) fn url_check(policy: AddressPolicy) -> UrlCheck {
+    UrlCheck::new(move |url| check_url(url, &policy).map_err(url_fault))
 }
 
 /// The HTTP layer's word for what the delivery found.

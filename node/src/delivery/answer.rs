@@ -14,6 +14,7 @@ use timer_core::timer::{ErrorKind, LastError};
 
 use super::failure::{Failure, error};
 use super::retry_after::retry_after;
+use crate::payload_depth::{PAYLOAD_DEPTH_MAX, depth};
 use crate::rfc3339;
 
 /// Bytes of an answer's body that are read. What comes after them is dropped with the connection.
@@ -24,7 +25,7 @@ const EXCERPT_BYTES_MAX: usize = 512;
 
 /// What was read of an answer's body.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     /// All of it.
     Whole(Bytes),
     /// More than [`ANSWER_BYTES_MAX`]: its beginning.
@@ -53,7 +54,7 @@ impl Body {
 }
 
 /// The meaning of an answer that came at `now`. `dead_on` are the statuses after which no retry makes sense.
-pub(super) fn meaning(head: &response::Parts, body: Body, dead_on: &DeadOn, now: Millis) -> AttemptResult {
+pub(crate) fn meaning(head: &response::Parts, body: Body, dead_on: &DeadOn, now: Millis) -> AttemptResult {
     if head.status.is_success() {
         return match body {
             Body::Whole(bytes) if is_json(&head.headers) => report(head.status, &bytes, now),
@@ -87,18 +88,19 @@ fn report(status: StatusCode, bytes: &Bytes, now: Millis) -> AttemptResult {
     };
     let raw = |name: &str| members.get(name).map(|raw| raw.get());
     let next = raw("nextExecuteAt").filter(|text| *text != "null").map(|text| next_time(text, now));
+    let unusable = |why| AttemptResult::Failed {
+        error: error(ErrorKind::InvalidCallbackAnswer, Some(status), why, now),
+        retry_after: None,
+        permanent: true,
+    };
     match (raw("ok"), next) {
         (Some("true"), None) => AttemptResult::Delivered,
-        (Some("true"), Some(Ok(execute_at))) => {
-            let payload = raw("payload").map(|text| Payload::Json(text.as_bytes().into()));
-            AttemptResult::DeliveredNext { execute_at, payload }
-        }
-        (Some("false"), Some(Ok(until))) => AttemptResult::Deferred { until },
-        (Some("true" | "false"), Some(Err(why))) => AttemptResult::Failed {
-            error: error(ErrorKind::InvalidCallbackAnswer, Some(status), why, now),
-            retry_after: None,
-            permanent: true,
+        (Some("true"), Some(Ok(execute_at))) => match raw("payload").map(next_payload).transpose() {
+            Ok(payload) => AttemptResult::DeliveredNext { execute_at, payload },
+            Err(why) => unusable(why),
         },
+        (Some("false"), Some(Ok(until))) => AttemptResult::Deferred { until },
+        (Some("true" | "false"), Some(Err(why))) => unusable(why),
         (Some("false"), None) => {
             AttemptResult::Failed { error: refused(status, bytes, now), retry_after: None, permanent: false }
         }
@@ -120,6 +122,14 @@ fn next_time(json: &str, now: Millis) -> Result<Millis, String> {
         ));
     }
     Ok(at)
+}
+
+/// A payload that a receiver names. It is shorter than any that a client may send, since the whole answer is.
+fn next_payload(json: &str) -> Result<Payload, String> {
+    if depth(json) > PAYLOAD_DEPTH_MAX {
+        return Err(format!("payload in the answer must not nest deeper than {PAYLOAD_DEPTH_MAX} levels"));
+    }
+    Ok(Payload::Json(json.as_bytes().into()))
 }
 
 fn refused(status: StatusCode, bytes: &Bytes, now: Millis) -> LastError {

@@ -117,6 +117,18 @@ fn ok_true_with_a_time_schedules_the_next_generation() {
 }
 
 #[test]
+fn a_payload_that_no_client_could_send_is_the_end() {
+    let answer = |levels: usize| {
+        let payload = "[".repeat(levels) + &"]".repeat(levels);
+        json(&format!("{{\"ok\":true,\"nextExecuteAt\":\"2026-12-02T08:00:00Z\",\"payload\":{payload}}}"))
+    };
+    assert!(matches!(answer(PAYLOAD_DEPTH_MAX), AttemptResult::DeliveredNext { .. }));
+    let (kind, status, message, _, permanent) = failed(answer(PAYLOAD_DEPTH_MAX + 1));
+    assert_eq!((kind, status, permanent), (ErrorKind::InvalidCallbackAnswer, Some(200), true));
+    assert_eq!(message, "payload in the answer must not nest deeper than 100 levels");
+}
+
+#[test]
 fn ok_false_with_a_time_is_not_yet() {
     let until = rfc3339::parse("2026-12-02T08:00:00Z").unwrap();
     assert_eq!(

@@ -15,7 +15,7 @@ use super::connector::ConnectError;
 
 /// Why an attempt got no answer.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     kind: ErrorKind,
     message: String,
 }
@@ -27,7 +27,7 @@ impl Failure {
     }
 
     /// The time-out passed while `waiting_for` was awaited; `kind` says which of the three it was.
-    pub(super) fn timed_out(kind: ErrorKind, after: Duration, waiting_for: &str) -> Self {
+    pub(crate) fn timed_out(kind: ErrorKind, after: Duration, waiting_for: &str) -> Self {
         Self { kind, message: format!("{waiting_for} within {} ms", after.as_millis()) }
     }
 

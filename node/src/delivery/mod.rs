@@ -1,16 +1,16 @@
 //! Delivery: turns a timer that is due into an HTTP request, and the answer into what it means for the
 //! timer. When an attempt is made, and what happens after it, is deliberately not decided here.
 
-mod answer;
+pub(crate) mod answer;
 mod bounded;
 mod checked_body;
 mod connector;
-mod failure;
+pub(crate) mod failure;
 mod guard;
 mod ranges;
 mod request;
 mod resolver;
-mod retry_after;
+pub(crate) mod retry_after;
 mod sender;
 mod url_check;
 

@@ -10,7 +10,7 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Until when the receiver asks to be left alone, by its first `Retry-After`; nonsense asks for nothing.
-pub(super) fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than a number has are a wait without end, which the policy bounds.
@@ -31,21 +31,28 @@ fn http_date(text: &str, now: Millis) -> Option<Millis> {
         [_, day, month, year, time, "GMT"] => ((*year).to_owned(), *month, *day, *time),
         // Sunday, 06-Nov-94 08:49:37 GMT
         [_, date, time, "GMT"] => {
-            let mut parts = date.split('-');
-            let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
-            (full_year(year, now)?, month, day, *time)
+            let parts: Vec<&str> = date.split('-').collect();
+            let [day, month, year] = parts.as_slice() else { return None };
+            (full_year(year, now)?, *month, *day, *time)
         }
         // Sun Nov  6 08:49:37 1994
         [_, month, day, time, year] => ((*year).to_owned(), *month, *day, *time),
         _ => return None,
     };
+    // HTTP's dates have no fraction of a second.
+    if time.len() != "08:49:37".len() {
+        return None;
+    }
     let month = MONTHS.iter().position(|name| *name == month)? + 1;
     rfc3339::parse(&format!("{year}-{month:02}-{day:0>2}T{time}Z")).ok()
 }
 
 /// The year that ends in these two digits and is at most 50 years ahead.
 fn full_year(two_digits: &str, now: Millis) -> Option<String> {
-    let year: u32 = two_digits.parse().ok().filter(|_| two_digits.len() == 2)?;
+    if two_digits.len() != 2 || !two_digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let year: u32 = two_digits.parse().ok()?;
     let this_year: u32 = rfc3339::format(now).get(..4)?.parse().ok()?;
     let year = this_year - this_year % 100 + year;
     Some(format!("{:04}", if year > this_year + 50 { year - 100 } else { year }))
@@ -98,7 +105,10 @@ mod tests {
             "Wed, 25 Nov 2026 03:04:05 CET",
             "Wed, 31 Nov 2026 03:04:05 GMT",
             "Wed, 25 Foo 2026 03:04:05 GMT",
+            "Wed, 25 Nov 2026 03:04:05.5 GMT",
             "Wednesday, 25-Nov-2026 03:04:05 GMT",
+            "Wednesday, 25-Nov-+6 03:04:05 GMT",
+            "Wednesday, 25-Nov-26-1 03:04:05 GMT",
             "2026-11-25T03:04:05Z",
         ] {
             assert_eq!(read(text), None, "{text}");

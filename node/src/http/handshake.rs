@@ -16,7 +16,7 @@ const HANDSHAKE_RECORD: u8 = 22;
 
 /// What a client of plain HTTP is told.
 const PLAIN_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\n\
-    content-length: 47\r\n\r\nthis port takes TLS only: write https:// for it\n";
+    content-length: 48\r\n\r\nthis port takes TLS only: write https:// for it\n";
 
 /// The connection as a secure one, if the client can do that within `handshake_max`.
 pub(super) async fn shake_hands(

@@ -53,8 +53,6 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(15);
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Entity tags in one `If-Match`.
 pub const IF_MATCH_TAGS_MAX: usize = 16;
-/// Nesting of a JSON payload, so that readers with a recursion limit can take the answers that hold it.
-pub const PAYLOAD_DEPTH_MAX: usize = 100;
 /// Members of one JSON object in a request, duplicates counted.
 pub const MEMBERS_MAX: usize = 256;
 /// Faults listed in one answer; the rest is counted.

@@ -44,7 +44,7 @@ pub fn end(incarnation: u32, group: &str, order: ListOrder, state: State) -> Vec
 #[must_use]
 pub fn place(key: &[u8], order: ListOrder) -> Option<Place> {
     let group = key.get(5..)?;
-    let rest = &group[group.iter().position(|byte| *byte == 0)? + 3..];
+    let rest = group.get(group.iter().position(|byte| *byte == 0)? + 3..)?;
     let (execute_at, id) = match order {
         ListOrder::Id => (Millis(0), rest),
         ListOrder::ExecuteAt => (Millis(u64::from_be_bytes(int(rest, 0)?)), rest.get(8..)?),
@@ -103,6 +103,17 @@ mod tests {
         assert_eq!(by_time, [0, 0, 0, 1, 5, b'g', 0, 2, 4, 0, 0, 0, 0, 0, 0, 1, 2, b'i']);
         let states = State::ALL.map(number_of_state);
         assert_eq!(states, [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_key_that_is_cut_short_names_no_place() {
+        let whole = keys(1, &TimerKey::new("g", ""), (State::Dead, Millis(7)));
+        for (key, order) in whole.iter().zip([ListOrder::Id, ListOrder::ExecuteAt]) {
+            assert_eq!(place(key, order).map(|place| place.id), Some(String::new()));
+            for len in 0..key.len() {
+                assert_eq!(place(&key[..len], order), None, "{len} bytes");
+            }
+        }
     }
 
     #[test]

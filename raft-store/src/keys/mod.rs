@@ -64,10 +64,14 @@ pub(crate) fn int<const N: usize>(key: &[u8], at: usize) -> Option<[u8; N]> {
     key.get(at..at + N)?.try_into().ok()
 }
 
+/// Behind the keys of every incarnation: no table has the tag 255.
+pub(crate) const END: [u8; 5] = [0xFF; 5];
+
 /// The keys of an incarnation, all tables.
 #[must_use]
 pub fn incarnation_range(incarnation: u32) -> KeyRange {
-    (incarnation.to_be_bytes().to_vec(), incarnation.saturating_add(1).to_be_bytes().to_vec())
+    let next = incarnation.checked_add(1).map_or(END.to_vec(), |next| next.to_be_bytes().to_vec());
+    (incarnation.to_be_bytes().to_vec(), next)
 }
 
 /// The prefix of a table of an incarnation.
@@ -98,5 +102,8 @@ mod tests {
             assert!(from <= key && key < to);
             assert!(table(6, tag) < from && to < table(8, tag));
         }
+        let (from, to) = incarnation_range(u32::MAX);
+        let key = table(u32::MAX, state_tag::PARKED);
+        assert!(from <= key && key < to, "the last one has a range too");
     }
 }

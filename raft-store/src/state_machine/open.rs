@@ -9,13 +9,10 @@ use parking_lot::{Mutex, RwLock};
 use crate::engine::{Batch, Engine, View};
 use crate::error::StoreError;
 use crate::health::Latch;
-use crate::keys::{incarnation_range, int, pointer};
+use crate::keys::{END, incarnation_range, int, pointer};
 use crate::state_machine::migrate::{self, FORMAT};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{StateDb, StateInner, meta};
-
-/// Behind every incarnation.
-const END: [u8; 5] = [0xFF; 5];
 
 impl StateDb {
     /// Opens the states of `shards` shards.

@@ -12,6 +12,7 @@ use crate::http::duration;
 use crate::http::limits;
 use crate::http::output;
 use crate::http::problem::Problem;
+use crate::payload_depth::PAYLOAD_DEPTH_MAX;
 use crate::rfc3339;
 
 #[derive(Serialize)]
@@ -82,7 +83,7 @@ fn limits_of(state: &HttpState) -> Limits {
         batch_operations_max: limits::BATCH_OPERATIONS_MAX,
         batch_body_bytes_max: state.settings.body_bytes_max,
         payload_bytes_max: core::PAYLOAD_BYTES_MAX,
-        payload_depth_max: limits::PAYLOAD_DEPTH_MAX,
+        payload_depth_max: PAYLOAD_DEPTH_MAX,
         timer_id_bytes_max: core::TIMER_ID_BYTES_MAX,
         group_name_bytes_max: core::GROUP_NAME_BYTES_MAX,
         callback_url_bytes_max: core::URL_BYTES_MAX,

@@ -64,27 +64,6 @@ pub fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
-/// How deep arrays and objects nest in `raw`, which is valid JSON.
-#[must_use]
-pub fn depth(raw: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in raw.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
 /// The text of the JSON string `raw`, or `None` if it is no string or has a lone surrogate.
 #[must_use]
 pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
@@ -101,12 +80,5 @@ mod tests {
         let Members(members) = serde_json::from_str(json).unwrap();
         let seen: Vec<_> = members.iter().map(|(name, raw)| (name.as_ref(), raw.get())).collect();
         assert_eq!(seen, [("a", "[1,  2]"), ("bb", "\"x\""), ("a", "1.0e2")]);
-    }
-
-    #[test]
-    fn depth_counts_brackets_outside_of_strings_only() {
-        assert_eq!(depth("1"), 0);
-        assert_eq!(depth(r#"{"a":[1,{"b":"[[[\"{{"}]}"#), 3);
-        assert_eq!(depth(r#"["\\",[]]"#), 2);
     }
 }

@@ -9,10 +9,10 @@ use timer_core::limits::PAYLOAD_BYTES_MAX;
 
 use super::Shape;
 use super::faults::{Breaks, Fault};
-use super::json;
 use super::reader::{Null, Reader};
 use super::values;
-use crate::http::limits::{CONTENT_TYPE_BYTES_MAX, PAYLOAD_DEPTH_MAX};
+use crate::http::limits::CONTENT_TYPE_BYTES_MAX;
+use crate::payload_depth::{PAYLOAD_DEPTH_MAX, depth};
 
 /// Reads the three fields. `None`: none of them was sent. By merge patch a null takes the payload away; in a
 /// whole definition `"payload": null` is the JSON value null.
@@ -57,7 +57,7 @@ pub fn read(reader: &mut Reader<'_, '_>, shape: Shape) -> Option<Payload> {
 fn json_payload(raw: &RawValue) -> Result<Payload, Fault> {
     let text = raw.get();
     fits(text.len())?;
-    if json::depth(text) > PAYLOAD_DEPTH_MAX {
+    if depth(text) > PAYLOAD_DEPTH_MAX {
         return Err(Fault::limit(format!("must not nest deeper than {PAYLOAD_DEPTH_MAX} levels")));
     }
     Ok(Payload::Json(text.as_bytes().into()))

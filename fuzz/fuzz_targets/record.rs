@@ -1,0 +1,6 @@
+//! Has libFuzzer look for bytes for which `node::fuzzing::record` does not hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    node::fuzzing::record::holds(data);
+});
