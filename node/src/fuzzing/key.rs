@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use raft_store::keys::{
-    attempt, expiry, incarnation_range, listing, log_anchor, log_committed, log_entry, log_vote, pointer, timer, wheel,
+    attempt, expiry, incarnation_range, listing, log_anchor, log_committed, log_entry, log_vote, pointer,
+    timer, wheel,
 };
 use timer_core::ids::{Sequence, TimerKey, group_name_fault, timer_id_fault};
 use timer_core::list::{ListOrder, Place};
