@@ -42,6 +42,9 @@ impl From<&Command> for Kind {
             Command::PutGroup(put) => Self::PutGroup((&**put).into()),
             Command::StepGroup(step) => Self::StepGroup(step.into()),
             Command::SetGroup(set) => Self::SetGroup((&**set).into()),
+            Command::PauseGroup(pause) => Self::PauseGroup(pause.into()),
+            Command::Park(park) => Self::Park(park.into()),
+            Command::Release(release) => Self::Release(release.into()),
         }
     }
 }
@@ -75,6 +78,9 @@ impl TryFrom<Kind> for Command {
             Kind::PutGroup(put) => Self::PutGroup(Box::new(put.try_into()?)),
             Kind::StepGroup(step) => Self::StepGroup(step.try_into()?),
             Kind::SetGroup(set) => Self::SetGroup(Box::new(set.try_into()?)),
+            Kind::PauseGroup(pause) => Self::PauseGroup(pause.try_into()?),
+            Kind::Park(park) => Self::Park(park.into()),
+            Kind::Release(release) => Self::Release(release.into()),
         })
     }
 }

@@ -117,7 +117,7 @@ pub fn envelope_len(envelope: &Envelope) -> usize {
 }
 
 fn command_len(command: &Command) -> usize {
-    use timer_core::command::AttemptResult;
+    use timer_core::command::{AttemptResult, Park, Release};
     match command {
         Command::Put(put) => {
             key_len(&put.key) + precondition_len(&put.precondition) + definition_len(&put.definition)
@@ -145,6 +145,10 @@ fn command_len(command: &Command) -> usize {
         Command::SetGroup(set) => {
             let answers = set.group.answers.iter().map(|kept| 3 * ITEM + kept.request.id.len());
             set.group.name.len() + answers.sum::<usize>()
+        }
+        Command::PauseGroup(pause) => pause.name.len(),
+        Command::Park(Park { timers, .. }) | Command::Release(Release { timers, .. }) => {
+            timers.iter().map(|parked| ITEM + key_len(&parked.key)).sum()
         }
         Command::OpenSession(_) | Command::AdvanceCursor(_) => 0,
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use timer_core::command::{PutGroup, SetGroup, StepGroup};
+use timer_core::command::{PauseGroup, PutGroup, SetGroup, StepGroup};
 use timer_core::group::{Group, GroupCounts, GroupSettings, KeptGroupAnswer};
 use timer_core::ids::Sequence;
 use timer_core::time::{Millis, Span};
@@ -96,6 +96,7 @@ impl From<&Group> for wire::Group {
             created_at_ms: group.created_at.0,
             updated_at_ms: group.updated_at.0,
             settled: group.settled,
+            paused_at_ms: group.paused_at.map(|at| at.0),
             answers: group.answers.iter().map(Into::into).collect(),
         }
     }
@@ -115,6 +116,7 @@ impl TryFrom<wire::Group> for Group {
             created_at: Millis(wire.created_at_ms),
             updated_at: Millis(wire.updated_at_ms),
             settled: wire.settled,
+            paused_at: wire.paused_at_ms.map(Millis),
             answers: wire.answers.into_iter().map(KeptGroupAnswer::try_from).collect::<Result<_, _>>()?,
         })
     }
@@ -181,6 +183,21 @@ impl TryFrom<wire::StepGroup> for StepGroup {
     fn try_from(wire: wire::StepGroup) -> Result<Self, DecodeError> {
         let step = known(wire.step, "StepGroup", "step")?;
         Ok(Self { name: wire.name, version: Sequence(wire.version), step })
+    }
+}
+
+impl From<&PauseGroup> for wire::PauseGroup {
+    fn from(pause: &PauseGroup) -> Self {
+        Self { name: pause.name.clone(), paused: pause.paused, shards: pause.shards.into() }
+    }
+}
+
+impl TryFrom<wire::PauseGroup> for PauseGroup {
+    type Error = DecodeError;
+
+    fn try_from(wire: wire::PauseGroup) -> Result<Self, DecodeError> {
+        let shards = narrow(wire.shards, "PauseGroup", "shards")?;
+        Ok(Self { name: wire.name, paused: wire.paused, shards })
     }
 }
 

@@ -14,6 +14,7 @@ mod attempt;
 mod command;
 mod definition;
 mod numbers;
+mod park;
 mod shard_state;
 
 pub use error::DecodeError;

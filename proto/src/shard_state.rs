@@ -17,6 +17,7 @@ impl From<&ShardState> for wire::ShardState {
             counts: Some(GroupCounts(state.counts).into()),
             newest_erased: state.newest_erased.map(|change| change.0),
             groups: state.groups,
+            parked: state.parked,
         }
     }
 }
@@ -33,6 +34,7 @@ impl TryFrom<wire::ShardState> for ShardState {
             counts,
             newest_erased: wire.newest_erased.map(Sequence),
             groups: wire.groups,
+            parked: wire.parked,
         })
     }
 }

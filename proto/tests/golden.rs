@@ -12,7 +12,8 @@ use timer_core::attempt::{Answer, Attempt, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
-    Moment, OpenSession, Outcome, Patch, Precondition, Put, PutGroup, PutMode, Redrive, SetGroup, StepGroup,
+    Moment, OpenSession, Outcome, Park, Parked, Patch, PauseGroup, Precondition, Put, PutGroup, PutMode,
+    Redrive, Release, SetGroup, StepGroup,
 };
 use timer_core::definition::{
     BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
@@ -254,6 +255,15 @@ fn group_commands() -> Vec<(&'static str, Command)> {
     ]
 }
 
+fn parking_commands() -> Vec<(&'static str, Command)> {
+    let parked = || vec![Parked { key: key(), generation: Sequence(142), position: Millis(143) }];
+    vec![
+        ("pause_group", Command::PauseGroup(PauseGroup { name: "group".into(), paused: true, shards: 144 })),
+        ("park", Command::Park(Park { session: 145, timers: parked() })),
+        ("release", Command::Release(Release { session: 146, timers: parked() })),
+    ]
+}
+
 fn group() -> Group {
     let answer = KeptGroupAnswer {
         request: RequestKey { id: "request".into(), body: fingerprint(0x50) },
@@ -274,6 +284,7 @@ fn group() -> Group {
             horizon_max: Span(138),
             pending_max: Some(139),
         },
+        paused_at: None,
         created_at: Millis(140),
         updated_at: Millis(141),
         settled: true,
@@ -314,6 +325,7 @@ fn timer() -> Timer {
         fingerprint: Some(fingerprint(0x40)),
         next_attempt_at: Some(Millis(97)),
         position: Some(Millis(98)),
+        parked_at: None,
         attempts: 99,
         attempts_forgiven: 100,
         first_attempt_at: Some(Millis(101)),
@@ -341,6 +353,7 @@ fn shard_state(predecessor: Predecessor) -> ShardState {
         counts: [121, 122, 123, 124, 125, 126],
         newest_erased: None,
         groups: 0,
+        parked: 0,
     }
 }
 
@@ -354,6 +367,7 @@ fn commands_keep_their_bytes() {
     let of_group = Envelope { group: Some(Sequence(67)), ..envelope(commands().swap_remove(3).1) };
     lines.push(bytes("fire_of_a_group", &of_group));
     lines.push(bytes("outcome_with_details", &envelope(outcome_with_details())));
+    lines.extend(parking_commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))));
     check("commands.hex", &lines);
 }
 
@@ -369,6 +383,9 @@ fn records_keep_their_bytes() {
     let state = |predecessor| hex(&record::encode_shard_state(&shard_state(predecessor)));
     let with_history = Timer { attempts_recorded: 130, ..timer() };
     let erased = ShardState { newest_erased: Some(Sequence(128)), ..shard_state(Predecessor::None) };
+    let parked = Timer { parked_at: Some(Millis(147)), ..timer() };
+    let paused = Group { paused_at: Some(Millis(148)), ..group() };
+    let parking = ShardState { parked: 149, ..erased.clone() };
     let grouped = ShardState { groups: 129, ..erased.clone() };
     check(
         "records.hex",
@@ -382,6 +399,9 @@ fn records_keep_their_bytes() {
             ("group_counts".into(), hex(&proto::group::encode_counts(&GroupCounts([1, 2, 3, 4, 5, 6])))),
             ("timer_with_a_history".into(), hex(&record::encode_timer(&with_history))),
             ("attempt".into(), hex(&record::encode_attempt(&attempt()))),
+            ("timer_that_is_parked".into(), hex(&record::encode_timer(&parked))),
+            ("group_that_is_paused".into(), hex(&proto::group::encode(&paused))),
+            ("shard_state_with_what_is_parked".into(), hex(&record::encode_shard_state(&parking))),
         ],
     );
 }

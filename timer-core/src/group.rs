@@ -27,6 +27,8 @@ pub struct Group {
     pub phase: Phase,
     /// What was asked for.
     pub settings: GroupSettings,
+    /// Since when it is paused, if it is: no attempt of its timers starts.
+    pub paused_at: Option<Millis>,
     /// When it was made.
     pub created_at: Millis,
     /// When it was changed last.
@@ -125,6 +127,7 @@ impl Group {
             version: Self::UNCHANGED,
             phase: Phase::Open,
             settings: GroupSettings { shards, ..GroupSettings::default() },
+            paused_at: None,
             created_at: Millis(0),
             updated_at: Millis(0),
             settled: true,
@@ -138,6 +141,7 @@ impl Group {
         let terms = GroupTerms {
             generation: self.generation,
             open: self.phase == Phase::Open,
+            paused: self.paused_at.is_some(),
             settings: self.settings,
         };
         (self.phase != Phase::Gone).then_some(terms)
@@ -166,13 +170,15 @@ pub struct GroupTerms {
     pub generation: Sequence,
     /// Whether it takes new timers.
     pub open: bool,
+    /// Whether no attempt of its timers starts.
+    pub paused: bool,
     /// What was asked for.
     pub settings: GroupSettings,
 }
 
 impl Default for GroupTerms {
     fn default() -> Self {
-        Self { generation: Group::UNCHANGED, open: true, settings: GroupSettings::default() }
+        Self { generation: Group::UNCHANGED, open: true, paused: false, settings: GroupSettings::default() }
     }
 }
 

@@ -63,6 +63,9 @@ pub const ATTEMPTS_KEPT_MAX: u8 = 20;
 /// Bytes of an answer's body that the history keeps: the first.
 pub const ANSWER_KEPT_BYTES_MAX: usize = 1024;
 
+/// Timers that one command parks or releases.
+pub const PARKED_AT_ONCE_MAX: usize = 512;
+
 /// How long a delivered, skipped or cancelled timer is kept unless its group says otherwise.
 pub const RETENTION: Span = Span::from_secs(24 * 3600);
 /// How long a dead timer is kept unless its group says otherwise.

@@ -19,9 +19,19 @@ pub struct ShardState {
     pub counts: [u64; State::ALL.len()],
     /// Groups that have a record here, those that are gone included.
     pub groups: u64,
+    /// Timers that are parked.
+    pub parked: u64,
     /// The newest change of all that were erased together with their timers, purges included: what it answered is
     /// not known any more.
     pub newest_erased: Option<Sequence>,
+}
+
+impl ShardState {
+    /// Whether the session `number` is the one that may start attempts.
+    #[must_use]
+    pub fn is_open(&self, number: u64) -> bool {
+        self.session.as_ref().is_some_and(|session| session.number == number)
+    }
 }
 
 /// A leader's term of office. Opened by its first command; the log index of that command is its number.

@@ -125,6 +125,8 @@ pub struct TimerChange {
 pub struct IndexKeys {
     /// In the wheel: position, generation.
     pub wheel: Option<(Millis, Sequence)>,
+    /// Among what is parked of its group: the same.
+    pub parked: Option<(Millis, Sequence)>,
     /// In the table of what expires: purge time, version.
     pub expiry: Option<(Millis, Sequence)>,
     /// In the lists: state and time.
@@ -140,17 +142,26 @@ pub fn lowest_position<'a>(
     from: Millis,
     until: Millis,
 ) -> Option<Millis> {
-    timers.filter_map(|timer| timer.position).filter(|at| (from..until).contains(at)).min()
+    timers
+        .filter_map(|timer| index_keys(Some(timer)).wheel)
+        .map(|(at, _)| at)
+        .filter(|at| (from..until).contains(at))
+        .min()
 }
 
 /// The index keys that belong to `timer`.
 #[must_use]
 pub fn index_keys(timer: Option<&Timer>) -> IndexKeys {
-    timer.map_or_else(IndexKeys::default, |t| IndexKeys {
-        wheel: t.position.map(|at| (at, t.generation)),
-        expiry: t.purge_at.map(|at| (at, t.version)),
-        listing: Some((t.state, t.definition.execute_at)),
-        attempts: slots(t.attempts_recorded),
+    timer.map_or_else(IndexKeys::default, |t| {
+        let place = t.position.map(|at| (at, t.generation));
+        let (wheel, parked) = if t.parked_at.is_none() { (place, None) } else { (None, place) };
+        IndexKeys {
+            wheel,
+            parked,
+            expiry: t.purge_at.map(|at| (at, t.version)),
+            listing: Some((t.state, t.definition.execute_at)),
+            attempts: slots(t.attempts_recorded),
+        }
     })
 }
 
@@ -233,7 +244,8 @@ impl<'a, T: Tables> Overlay<'a, T> {
     pub fn put(&mut self, timer: Timer) {
         timer.check();
         let cursor = self.state.cursor;
-        assert!(timer.position.is_none_or(|at| at >= cursor), "{}: below the cursor", timer.key);
+        let place = index_keys(Some(&timer)).wheel;
+        assert!(place.is_none_or(|(at, _)| at >= cursor), "{}: below the cursor", timer.key);
         let key = timer.key.clone();
         self.set(&key, Some(timer));
     }
@@ -296,6 +308,8 @@ impl<'a, T: Tables> Overlay<'a, T> {
                 counts[timer.state as usize] += 1;
             }
         }
+        let parked = |timer: &Option<Timer>| u64::from(timer.as_ref().is_some_and(|t| t.parked_at.is_some()));
+        self.state.parked = self.state.parked + parked(&now) - parked(&cell.record.now);
         cell.record.now = now;
     }
 
@@ -333,11 +347,13 @@ fn notices(change: &TimerChange) -> impl Iterator<Item = Notice> {
     let after = change.after.as_ref().filter(|timer| timer.state.is_pending());
     let out = before.filter(|b| after.is_none_or(|a| a.generation != b.generation));
     // The number of the next attempt counts too: a retry may be due in the same millisecond.
-    let due = |t: &Timer| (t.position, t.next_attempt_at, t.generation, t.attempts, t.deferrals, t.manual);
+    let place = |t: &Timer| index_keys(Some(t)).wheel;
+    let due = |t: &Timer| (place(t), t.next_attempt_at, t.attempts, t.deferrals, t.manual);
     let scheduled = after.filter(|a| before.is_none_or(|b| due(a) != due(b)));
     let out = out.map(|t| Notice::Unscheduled { key: t.key.clone(), generation: t.generation });
     let scheduled = scheduled.and_then(|t| {
-        Some(Notice::Scheduled { key: t.key.clone(), position: t.position?, generation: t.generation })
+        let (position, generation) = place(t)?;
+        Some(Notice::Scheduled { key: t.key.clone(), position, generation })
     });
     out.into_iter().chain(scheduled)
 }

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 
 use crate::attempt::{Answer, Attempt, Details, Trigger};
 use crate::command::{
-    AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Patch,
-    Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
+    AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Parked,
+    Patch, Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
 };
 use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
 use crate::group::{Group, GroupCounts, GroupSettings, Phase};
@@ -212,11 +212,18 @@ pub(crate) fn group_in(name: &str, version: u64) -> Group {
         version: Sequence(version),
         phase: Phase::Open,
         settings: GroupSettings { shards: 1, ..GroupSettings::default() },
+        paused_at: None,
         created_at: Millis(START),
         updated_at: Millis(START),
         settled: true,
         answers: Vec::new(),
     }
+}
+
+/// Where `timer` waits.
+pub(crate) fn place(timer: &Timer) -> Parked {
+    let position = timer.position.unwrap_or_default();
+    Parked { key: timer.key.clone(), generation: timer.generation, position }
 }
 
 pub(crate) fn fence(session: u64, attempt: Option<(Sequence, u64)>) -> Fence {
@@ -290,8 +297,8 @@ macro_rules! command_from {
     };
 }
 
-use crate::command::{AdvanceCursor, Expire, HandOver, SetGroup, StepGroup};
+use crate::command::{AdvanceCursor, Expire, HandOver, Park, PauseGroup, Release, SetGroup, StepGroup};
 command_from!(
-    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup;
+    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup, PauseGroup, Park, Release;
     Put, Patch, Outcome, PutGroup, SetGroup
 );

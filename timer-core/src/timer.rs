@@ -15,7 +15,7 @@ use crate::time::Millis;
 ///
 /// Invariants, asserted where a record is stored ([`Timer::check`]):
 /// `generation <= version`; `position` and `next_attempt_at` are there exactly while it is pending, and
-/// `next_attempt_at <= position`; `purge_at` is there exactly when it is finished;
+/// `next_attempt_at <= position`; only what is pending is parked; `purge_at` is there exactly when it is finished;
 /// `attempts_forgiven <= attempts`; at most [`KEPT_ANSWERS_MAX`] answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
@@ -36,6 +36,9 @@ pub struct Timer {
     pub next_attempt_at: Option<Millis>,
     /// Its place in the wheel: `max(next_attempt_at, cursor, time of the command)`.
     pub position: Option<Millis>,
+    /// Since when it is parked: due, and kept from going. It is not in the wheel then, but among what is parked, with the
+    /// same position.
+    pub parked_at: Option<Millis>,
     /// Attempts of this generation whose outcome is known, without those that were answered "not yet".
     pub attempts: u32,
     /// The attempts that the retry policy does not count any more, after a redrive.
@@ -328,6 +331,7 @@ impl Timer {
         let due = if Mutant::EarlyByRounding.is_on() { Millis((due.0 + 500) / 1000 * 1000) } else { due };
         self.next_attempt_at = Some(due);
         self.position = Some(due.max(cursor).max(now));
+        self.parked_at = None;
         self.purge_at = None;
         self.executed_at = None;
     }
@@ -338,6 +342,7 @@ impl Timer {
         self.state = state;
         self.next_attempt_at = None;
         self.position = None;
+        self.parked_at = None;
         self.manual = false;
         if state == State::Dead {
             self.purge_at = Some(now + group.dead_retention);
@@ -369,6 +374,7 @@ impl Timer {
         assert_eq!(self.position.is_some(), pending, "{}: wheel position", self.key);
         assert_eq!(self.next_attempt_at.is_some(), pending, "{}: next attempt", self.key);
         assert!(self.next_attempt_at <= self.position, "{}: position before its time", self.key);
+        assert!(pending || self.parked_at.is_none(), "{}: parked and finished", self.key);
         assert_eq!(self.purge_at.is_some(), !pending, "{}: purge time", self.key);
         assert!(self.attempts_forgiven <= self.attempts, "{}: forgiven attempts", self.key);
         assert!(self.answers.len() <= KEPT_ANSWERS_MAX, "{}: kept answers", self.key);

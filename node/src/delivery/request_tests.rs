@@ -26,6 +26,7 @@ fn attempt() -> Attempt {
         fingerprint: None,
         next_attempt_at: Some(Millis(NOW.0 - 250)),
         position: Some(Millis(NOW.0 - 250)),
+        parked_at: None,
         attempts: 1,
         attempts_forgiven: 0,
         first_attempt_at: None,

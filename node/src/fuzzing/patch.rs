@@ -116,6 +116,7 @@ fn shown(definition: &Definition) -> Object {
         fingerprint: None,
         next_attempt_at: Some(definition.execute_at),
         position: Some(definition.execute_at),
+        parked_at: None,
         attempts: 0,
         attempts_forgiven: 0,
         first_attempt_at: None,

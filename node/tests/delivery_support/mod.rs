@@ -48,6 +48,7 @@ pub fn attempt(url: impl Into<String>) -> Attempt {
         fingerprint: None,
         next_attempt_at: Some(Millis(1_000)),
         position: Some(Millis(1_000)),
+        parked_at: None,
         attempts: 0,
         attempts_forgiven: 0,
         first_attempt_at: None,

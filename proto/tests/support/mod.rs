@@ -14,7 +14,8 @@ use timer_core::attempt::{Answer, Attempt, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
-    Moment, OpenSession, Outcome, Patch, Precondition, Put, PutGroup, PutMode, Redrive, SetGroup, StepGroup,
+    Moment, OpenSession, Outcome, Park, Parked, Patch, PauseGroup, Precondition, Put, PutGroup, PutMode,
+    Redrive, Release, SetGroup, StepGroup,
 };
 use timer_core::definition::{
     BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
@@ -323,7 +324,7 @@ fn group_settings() -> BoxedStrategy<GroupSettings> {
 pub fn group() -> BoxedStrategy<Group> {
     let answer = (request(), millis(), any_of::<Effect>(), sequence())
         .prop_map(|(request, at, effect, version)| KeptGroupAnswer { request, at, effect, version });
-    let times = (millis(), millis());
+    let times = (millis(), millis(), of(millis()));
     (
         text(),
         sequence(),
@@ -335,8 +336,26 @@ pub fn group() -> BoxedStrategy<Group> {
         vec(answer, 0..4),
     )
         .prop_map(
-            |(name, generation, version, phase, settings, (created_at, updated_at), settled, answers)| {
-                Group { name, generation, version, phase, settings, created_at, updated_at, settled, answers }
+            |(
+                name,
+                generation,
+                version,
+                phase,
+                settings,
+                (created_at, updated_at, paused_at),
+                settled,
+                answers,
+            )| Group {
+                name,
+                generation,
+                version,
+                phase,
+                settings,
+                paused_at,
+                created_at,
+                updated_at,
+                settled,
+                answers,
             },
         )
         .boxed()
@@ -355,6 +374,17 @@ fn command() -> BoxedStrategy<Command> {
     );
     let step_group = (text(), sequence(), any_of::<GroupStep>())
         .prop_map(|(name, version, step)| StepGroup { name, version, step });
+    let pause_group = (text(), any::<bool>(), any::<u16>()).prop_map(|(name, paused, shards)| PauseGroup {
+        name,
+        paused,
+        shards,
+    });
+    let parked = (key(), sequence(), millis()).prop_map(|(key, generation, position)| Parked {
+        key,
+        generation,
+        position,
+    });
+    let parked = vec(parked, 0..5).boxed();
     prop_oneof![
         put().prop_map(|put| Command::Put(Box::new(put))),
         patch().prop_map(|patch| Command::Patch(Box::new(patch))),
@@ -371,6 +401,9 @@ fn command() -> BoxedStrategy<Command> {
         put_group.prop_map(|put| Command::PutGroup(Box::new(put))),
         step_group.prop_map(Command::StepGroup),
         group().prop_map(|group| Command::SetGroup(Box::new(SetGroup { group }))),
+        pause_group.prop_map(Command::PauseGroup),
+        (number(), parked.clone()).prop_map(|(session, timers)| Command::Park(Park { session, timers })),
+        (number(), parked).prop_map(|(session, timers)| Command::Release(Release { session, timers })),
     ]
     .boxed()
 }
@@ -436,14 +469,14 @@ pub fn timer() -> BoxedStrategy<Timer> {
     let names = (key(), sequence(), sequence(), state(), definition(), of(fingerprint()), of(text()));
     let counts = (small(), small(), small(), number(), any::<bool>());
     let times = (of(millis()), of(millis()), of(millis()), millis(), millis(), of(millis()), of(millis()));
-    let rest = (of(last_error()), in_flight(), vec(kept_answer(), 0..4));
+    let rest = (of(last_error()), in_flight(), vec(kept_answer(), 0..4), of(millis()));
     (names, counts, times, rest)
         .prop_map(|(names, counts, times, rest)| {
             let (key, generation, version, state, definition, fingerprint, traceparent) = names;
             let (attempts, attempts_forgiven, deferrals, attempts_recorded, manual) = counts;
             let (next_attempt_at, position, first_attempt_at, created_at, updated_at, executed_at, purge_at) =
                 times;
-            let (last_error, in_flight, answers) = rest;
+            let (last_error, in_flight, answers, parked_at) = rest;
             Timer {
                 key,
                 generation,
@@ -453,6 +486,7 @@ pub fn timer() -> BoxedStrategy<Timer> {
                 fingerprint,
                 next_attempt_at,
                 position,
+                parked_at,
                 attempts,
                 attempts_forgiven,
                 first_attempt_at,
@@ -497,14 +531,15 @@ fn session() -> BoxedStrategy<Session> {
 
 /// Any shard's state.
 pub fn shard_state() -> BoxedStrategy<ShardState> {
-    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(sequence()), number())
-        .prop_map(|(last_time, cursor, session, counts, newest_erased, groups)| ShardState {
+    (millis(), millis(), of(session()), any::<[u64; 6]>(), of(sequence()), number(), number())
+        .prop_map(|(last_time, cursor, session, counts, newest_erased, groups, parked)| ShardState {
             last_time,
             cursor,
             session,
             counts,
             newest_erased,
             groups,
+            parked,
         })
         .boxed()
 }

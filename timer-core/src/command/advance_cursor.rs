@@ -24,8 +24,7 @@ pub(crate) fn apply<T: Tables>(
     advance: AdvanceCursor,
 ) -> Result<Reply, T::Error> {
     let state = &overlay.state;
-    let open = state.session.as_ref().is_some_and(|session| session.number == advance.session);
-    if open && advance.to > state.cursor && advance.to <= state.last_time {
+    if state.is_open(advance.session) && advance.to > state.cursor && advance.to <= state.last_time {
         let waits = overlay.first_position(state.cursor, advance.to)?;
         let waits = waits.filter(|_| !Mutant::CursorOvertakes.is_on());
         overlay.state.cursor = waits.unwrap_or(advance.to);

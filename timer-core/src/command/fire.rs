@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::command::{Context, Precondition, Refusal, Reply, answers};
+use crate::command::{Context, Precondition, Refusal, Reply, answers, group};
 use crate::ids::TimerKey;
 use crate::tables::{Overlay, Tables};
 use crate::timer::Effect;
@@ -36,6 +36,9 @@ pub(crate) fn apply<T: Tables>(
     let Some(due) = timer.next_attempt_at else {
         return Ok(Reply::Refused(Refusal::Finished(Box::new(timer))));
     };
+    if group::is_paused(overlay, &fire.key)? {
+        return Ok(Reply::Refused(Refusal::GroupPaused));
+    }
     timer.wait(due.min(context.now), overlay.state.cursor, context.now);
     timer.manual = true;
     timer.version = context.sequence;

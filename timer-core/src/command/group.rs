@@ -45,3 +45,8 @@ pub(super) fn settings<T: Tables>(
 ) -> Result<GroupSettings, T::Error> {
     Ok(overlay.group_terms(&key.group)?.map_or_else(GroupSettings::default, |terms| terms.settings))
 }
+
+/// Whether the group of `key` is paused.
+pub(super) fn is_paused<T: Tables>(overlay: &mut Overlay<'_, T>, key: &TimerKey) -> Result<bool, T::Error> {
+    Ok(overlay.group_terms(&key.group)?.is_some_and(|terms| terms.paused))
+}

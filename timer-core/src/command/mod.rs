@@ -8,10 +8,13 @@ pub mod flight;
 pub mod hand_over;
 pub mod open_session;
 pub mod outcome;
+pub mod park;
 pub mod patch;
+pub mod pause_group;
 pub mod put;
 pub mod put_group;
 pub mod redrive;
+pub mod release;
 pub mod set_group;
 pub mod step_group;
 
@@ -29,10 +32,13 @@ pub use fire::Fire;
 pub use hand_over::HandOver;
 pub use open_session::OpenSession;
 pub use outcome::{AttemptResult, Outcome};
+pub use park::{Park, Parked};
 pub use patch::Patch;
+pub use pause_group::PauseGroup;
 pub use put::{Put, PutMode};
 pub use put_group::PutGroup;
 pub use redrive::Redrive;
+pub use release::Release;
 pub use set_group::SetGroup;
 pub use step_group::{GroupStep, StepGroup};
 
@@ -121,6 +127,12 @@ pub enum Command {
     StepGroup(StepGroup),
     /// In a shard of timers: have a copy of a group.
     SetGroup(Box<SetGroup>),
+    /// In the meta shard: pause a group, or let it go on.
+    PauseGroup(PauseGroup),
+    /// Take timers that may not go out of the wheel.
+    Park(Park),
+    /// Put parked timers that may go into the wheel again.
+    Release(Release),
 }
 
 /// What the dispatcher of the leader knew about a timer when it fenced it for a delete or replace.
@@ -239,6 +251,8 @@ pub enum Refusal {
     GroupNotFound,
     /// The group is being deleted.
     GroupClosed,
+    /// The group is paused: nothing of it can be delivered now.
+    GroupPaused,
     /// The group has as many pending timers as it may have here.
     QuotaExceeded,
     /// The cluster has had as many groups as it takes.
@@ -305,6 +319,9 @@ pub(crate) fn dispatch<T: Tables>(
         Command::PutGroup(put) => put_group::apply(overlay, context, put),
         Command::StepGroup(step) => step_group::apply(overlay, context, step),
         Command::SetGroup(set) => set_group::apply(overlay, set),
+        Command::PauseGroup(pause) => pause_group::apply(overlay, context, pause),
+        Command::Park(park) => park::apply(overlay, context, park),
+        Command::Release(release) => release::apply(overlay, context, release),
     }
 }
 
@@ -337,7 +354,10 @@ impl Command {
             | Self::Expire(_)
             | Self::PutGroup(_)
             | Self::StepGroup(_)
-            | Self::SetGroup(_) => None,
+            | Self::SetGroup(_)
+            | Self::PauseGroup(_)
+            | Self::Park(_)
+            | Self::Release(_) => None,
         }
     }
 }

@@ -91,6 +91,7 @@ pub(crate) fn apply<T: Tables>(
         fingerprint: Some(put.fingerprint),
         next_attempt_at: None,
         position: None,
+        parked_at: None,
         attempts: 0,
         attempts_forgiven: 0,
         first_attempt_at: None,

@@ -73,6 +73,7 @@ pub(crate) fn apply<T: Tables>(
         version: context.sequence,
         phase: Phase::Open,
         settings,
+        paused_at: existing.and_then(|group| group.paused_at),
         created_at: existing.map_or(context.now, |group| group.created_at),
         updated_at: context.now,
         settled: false,

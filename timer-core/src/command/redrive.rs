@@ -45,6 +45,9 @@ pub(crate) fn apply<T: Tables>(
     if let Some(refusal) = group::fault(overlay, &redrive.key, false, None, context.now)? {
         return Ok(Reply::Refused(refusal));
     }
+    if group::is_paused(overlay, &redrive.key)? {
+        return Ok(Reply::Refused(Refusal::GroupPaused));
+    }
     timer.attempts += timer.deferrals;
     timer.deferrals = 0;
     timer.attempts_forgiven = timer.attempts;

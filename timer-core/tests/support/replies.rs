@@ -87,6 +87,7 @@ pub fn seen(reply: &Reply) -> Seen {
             Refusal::OutOfRange { .. } => Seen::Refused("out of range"),
             Refusal::GroupNotFound => Seen::Refused("no group"),
             Refusal::GroupClosed => Seen::Refused("group closed"),
+            Refusal::GroupPaused => Seen::Refused("group paused"),
             Refusal::QuotaExceeded => Seen::Refused("quota"),
             Refusal::TooManyGroups => Seen::Refused("groups"),
         },
