@@ -14,6 +14,7 @@ pub mod log_entry;
 pub mod log_format;
 pub mod log_vote;
 pub mod meta;
+pub mod parked;
 pub mod pointer;
 pub mod timer;
 pub mod wheel;
@@ -53,7 +54,7 @@ pub mod state_tag {
     pub const GROUP: u8 = 7;
     /// See [`super::attempt`].
     pub const ATTEMPT: u8 = 8;
-    /// Reserved: the wheels of parked timers.
+    /// See [`super::parked`].
     pub const PARKED: u8 = 9;
     /// See [`super::group_counts`].
     pub const GROUP_COUNTS: u8 = 10;

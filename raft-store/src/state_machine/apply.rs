@@ -14,7 +14,7 @@ use timer_core::timer::{State, Timer};
 use crate::engine::{Batch, View};
 use crate::error::StoreError;
 use crate::failpoint::Failpoint;
-use crate::keys::{expiry, group, group_counts, listing, timer, wheel};
+use crate::keys::{expiry, group, group_counts, listing, parked, timer, wheel};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{NoticeSink, StateInner, history, meta};
 use crate::type_config::{EntryReply, Payload, StoredMembership, TypeConfig};
@@ -198,6 +198,16 @@ fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
         }
         if let Some((position, generation)) = after.wheel {
             batch.put(wheel::encode(incarnation, position, generation), name.clone());
+        }
+    }
+    if before.parked != after.parked {
+        let at =
+            |(position, generation)| parked::encode(incarnation, &change.key.group, position, generation);
+        if let Some(place) = before.parked {
+            batch.delete(at(place));
+        }
+        if let Some(place) = after.parked {
+            batch.put(at(place), name.clone());
         }
     }
     if before.expiry != after.expiry {

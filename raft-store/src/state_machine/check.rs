@@ -10,7 +10,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::engine::View;
 use crate::error::StoreError;
-use crate::keys::{KeyRange, attempt, expiry, group, group_counts, incarnation_range, listing, timer, wheel};
+use crate::keys::{
+    KeyRange, attempt, expiry, group, group_counts, incarnation_range, listing, parked, timer, wheel,
+};
 use crate::state_machine::apply::{decode_counts, decode_timer};
 use crate::state_machine::replica::{Current, Replica};
 use crate::state_machine::{StateInner, history, meta};
@@ -46,6 +48,14 @@ pub enum IndexFault {
         counted: [u64; State::ALL.len()],
         /// As found.
         found: [u64; State::ALL.len()],
+    },
+    /// The number of parked timers in the shard's state is wrong.
+    #[error("the shard's state counts {counted} parked timers, there are {found}")]
+    Parked {
+        /// As counted.
+        counted: u64,
+        /// As found.
+        found: u64,
     },
     /// The number of groups in the shard's state is wrong.
     #[error("the shard's state counts {counted} groups, there are {found}")]
@@ -134,8 +144,9 @@ fn history_sum(view: &dyn View, shard: u16, incarnation: u32) -> Result<Sum, Sto
 pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Option<IndexFault>, StoreError> {
     with_view(inner, replica, |view, current| {
         let incarnation = current.incarnation;
-        let (mut wheel_sum, mut expiry_sum, mut listing_sum, mut attempt_sum) =
-            (Sum::default(), Sum::default(), Sum::default(), Sum::default());
+        let (mut wheel_sum, mut parked_sum, mut expiry_sum) =
+            (Sum::default(), Sum::default(), Sum::default());
+        let (mut listing_sum, mut attempt_sum) = (Sum::default(), Sum::default());
         let mut counts = [0; State::ALL.len()];
         let mut groups = BTreeMap::<String, GroupCounts>::new();
         let (from, to) = timer::range(incarnation);
@@ -150,6 +161,9 @@ pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Opt
             if let Some((at, generation)) = keys.wheel {
                 wheel_sum.add(&wheel::encode(incarnation, at, generation), name);
             }
+            if let Some((at, generation)) = keys.parked {
+                parked_sum.add(&parked::encode(incarnation, &timer.key.group, at, generation), name);
+            }
             if let Some((at, version)) = keys.expiry {
                 expiry_sum.add(&expiry::encode(incarnation, at, version), name);
             }
@@ -163,8 +177,14 @@ pub(super) fn check_indexes(inner: &StateInner, replica: &Replica) -> Result<Opt
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        // Counted before their keys are compared: a count that is too small would keep a leader from looking.
+        let (counted, found) = (current.state.parked, parked_sum.count);
+        if counted != found {
+            return Ok(Some(IndexFault::Parked { counted, found }));
+        }
         for (table, found, expected) in [
             ("wheel", sum(view, &wheel::all(incarnation))?, wheel_sum),
+            ("parked", sum(view, &parked::all(incarnation))?, parked_sum),
             ("expiry", sum(view, &expiry::all(incarnation))?, expiry_sum),
             ("listing", sum(view, &listing::all(incarnation))?, listing_sum),
             ("history", history_sum(view, replica.shard, incarnation)?, attempt_sum),

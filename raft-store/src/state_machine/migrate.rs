@@ -12,8 +12,10 @@ use crate::keys::timer;
 use crate::state_machine::apply::{decode_timer, put_counts, put_listing};
 
 /// The format of states and of snapshots. 1: without the tables of the lists. 2: without groups, without the meta shard,
-/// the last one, and without histories of attempts.
-pub(super) const FORMAT: u8 = 3;
+/// the last one. 3: without histories of attempts and without what is parked.
+pub(super) const FORMAT: u8 = 4;
+/// The first format with everything that [`derive`] writes, and with a meta shard.
+pub(super) const WITH_GROUPS: u8 = 3;
 /// Timers whose keys are written at a time.
 const TIMERS_AT_ONCE: usize = 4096;
 
@@ -21,8 +23,8 @@ const TIMERS_AT_ONCE: usize = 4096;
 /// lists (since format 2), and how many each group has (since 3). Nobody else may write meanwhile. What a crash leaves of
 /// it is written again.
 ///
-/// Of histories (since 3) there is nothing to write: nobody knows what was attempted, and records say that nothing was
-/// recorded. The number keeps out versions that would erase a timer and leave its history.
+/// For format 4 there is nothing to write: nobody knows what was attempted, and nothing was parked. The number keeps out
+/// versions that would erase a timer and leave its history, or never look at what is parked.
 pub(super) fn derive(engine: &dyn Engine, shard: u16, incarnation: u32) -> Result<(), StoreError> {
     let (mut from, to) = timer::range(incarnation);
     let mut groups = BTreeMap::<String, GroupCounts>::new();

@@ -10,7 +10,7 @@ use crate::engine::{Batch, Engine, View};
 use crate::error::StoreError;
 use crate::health::Latch;
 use crate::keys::{END, incarnation_range, int, pointer};
-use crate::state_machine::migrate::{self, FORMAT};
+use crate::state_machine::migrate::{self, FORMAT, WITH_GROUPS};
 use crate::state_machine::replica::Replica;
 use crate::state_machine::{StateDb, StateInner, meta};
 
@@ -33,7 +33,7 @@ impl StateDb {
         let used: BTreeSet<u32> = pointers.iter().copied().flatten().collect();
         remove_unused(&*engine, &used)?;
         if format < FORMAT {
-            migrate(&*engine, shards, &pointers)?;
+            migrate(&*engine, format, shards, &pointers)?;
         }
         let stored_next = read_u32(&*engine, &pointer::next())?.unwrap_or(1);
         let mut next = stored_next.max(used.last().map_or(1, |last| last + 1));
@@ -83,7 +83,7 @@ fn check_format(engine: &dyn Engine, shards: u16) -> Result<u8, StoreError> {
         }
         Some([format @ 1..=FORMAT, high, low]) => {
             let stored = u16::from_be_bytes([*high, *low]);
-            let had_meta = *format >= FORMAT;
+            let had_meta = *format >= WITH_GROUPS;
             if stored + u16::from(!had_meta) == shards {
                 Ok(*format)
             } else {
@@ -103,10 +103,10 @@ fn write_format(engine: &dyn Engine, shards: u16) -> Result<(), StoreError> {
 
 /// The format is written last, and what was written before it is durable then: a crash leaves the old one, and all of it is
 /// done again.
-fn migrate(engine: &dyn Engine, shards: u16, pointers: &[Option<u32>]) -> Result<(), StoreError> {
-    tracing::info!(format = FORMAT, "bringing the state to the present format: this reads every timer");
+fn migrate(engine: &dyn Engine, from: u8, shards: u16, pointers: &[Option<u32>]) -> Result<(), StoreError> {
+    tracing::info!(from, to = FORMAT, "bringing the state to the present format");
     for (shard, incarnation) in (0..).zip(pointers) {
-        if let Some(incarnation) = incarnation {
+        if let Some(incarnation) = incarnation.as_ref().filter(|_| from < WITH_GROUPS) {
             migrate::derive(engine, shard, *incarnation)?;
         }
     }

@@ -15,7 +15,7 @@ use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
 use crate::error::StoreError;
-use crate::keys::{KeyRange, expiry, group, timer, wheel};
+use crate::keys::{KeyRange, expiry, group, parked, timer, wheel};
 use crate::limits::SCAN_ITEMS_MAX;
 use crate::state_machine::apply::{Stored, decode_group};
 use crate::state_machine::replica::Replica;
@@ -158,6 +158,32 @@ impl StateReader {
         };
         let end = wheel::encode(incarnation, until, Sequence(0));
         self.scan((start, end), limit, wheel::decode)
+    }
+
+    /// Parked timers of `group` in the order of their positions; at most `limit` (and [`SCAN_ITEMS_MAX`]).
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn scan_parked(&self, group: &str, limit: usize) -> Result<Vec<Slot>, StoreError> {
+        let current = self.replica.current();
+        let range = parked::of_group(current.incarnation, group);
+        self.scan(range, limit, |key| parked::decode(key).map(|(_, at, generation)| (at, generation)))
+    }
+
+    /// The first group behind `group`, in the order of names, of which something is parked.
+    ///
+    /// # Errors
+    /// When the store can't be read or is damaged.
+    pub fn next_parked_group(&self, group: &str) -> Result<Option<String>, StoreError> {
+        let current = self.replica.current();
+        let (from, to) = parked::behind(current.incarnation, group);
+        let mut found = None;
+        let scanned = self.inner.engine.scan(&from, &to, &mut |key, _| {
+            found = parked::decode(key).map(|(group, ..)| group);
+            Ok(ControlFlow::Break(()))
+        });
+        self.inner.noted(scanned)?;
+        Ok(found)
     }
 
     /// Finished timers whose records may go before `until`, oldest first; at most `limit` (and

@@ -55,7 +55,7 @@ async fn stores_of_the_first_format_are_opened_with_their_index_their_counts_and
         let shard = Shard::open(&stores, 0);
         shard.check();
         assert_eq!(shard.hash(), before);
-        assert_eq!(stores.state().inner().engine.get(&pointer::format()).unwrap().unwrap(), [3, 0, 2][..]);
+        assert_eq!(stores.state().inner().engine.get(&pointer::format()).unwrap().unwrap(), [4, 0, 2][..]);
         assert_eq!(stores.log().engine.get(&log_format::encode()).unwrap().unwrap(), [2, 0, 2][..]);
         let meta = Shard::open(&stores, 1);
         assert_eq!((meta.stores.reader.applied(), meta.stores.reader.check_indexes()), (None, Ok(None)));

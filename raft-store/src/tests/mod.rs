@@ -11,6 +11,7 @@ mod formats;
 #[cfg(feature = "rocksdb")]
 mod kill;
 mod listing;
+mod parked;
 mod snapshots;
 mod suite;
 mod workload;

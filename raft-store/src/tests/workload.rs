@@ -8,9 +8,10 @@ use openraft::type_config::TypeConfigExt;
 use timer_core::attempt::{Answer, Details, Trigger};
 use timer_core::command::{
     AdvanceCursor, AttemptResult, Command, Delete, Entry as Commands, Envelope, Expire, Fence, OpenSession,
-    Outcome, Precondition, Put, PutMode,
+    Outcome, Park, Parked, Precondition, Put, PutMode, Release, SetGroup,
 };
 use timer_core::definition::{Callback, Definition, LatePolicy, Payload as Body, RetryPolicy};
+use timer_core::group::Group;
 use timer_core::ids::{NodeId, Sequence, ShardId, TimerKey};
 use timer_core::time::Millis;
 use timer_core::timer::Fingerprint;
@@ -136,11 +137,35 @@ pub(super) fn history(entries: u64) -> Vec<Entry> {
             4 => vec![put(round * 8 * 4 + 3, at + 500)],
             5 => vec![Command::AdvanceCursor(AdvanceCursor { session: 1, to: Millis(START + 1) })],
             6 => vec![Command::Expire(Expire { timers: vec![(key(round * 8 * 4), Sequence(1))] })],
-            _ => vec![],
+            _ => pause_or_resume(round, at),
         };
         log.push(entry(1, index, at, commands));
     }
     log
+}
+
+/// In even rounds pauses the group and parks two timers of the round, in odd ones lets them go.
+fn pause_or_resume(round: u64, at: u64) -> Vec<Command> {
+    let of = round - round % 2;
+    let put_at = of * 8 + 1;
+    let place = |n: u32| Parked {
+        key: key(put_at * 4 + u64::from(n)),
+        generation: Sequence::new(put_at, n),
+        position: Millis(START + put_at * 10 + 5 + u64::from(n)),
+    };
+    let (session, timers) = (1, vec![place(2), place(3)]);
+    let paused = round == of;
+    let group = Group {
+        version: Sequence(10 + round),
+        paused_at: paused.then_some(Millis(at)),
+        ..Group::unchanged_default(1)
+    };
+    let step = if paused {
+        Command::Park(Park { session, timers })
+    } else {
+        Command::Release(Release { session, timers })
+    };
+    vec![Command::SetGroup(Box::new(SetGroup { group })), step]
 }
 
 /// The receiver took the first attempt of timer `n` of the put at `index`, which `session` had made.

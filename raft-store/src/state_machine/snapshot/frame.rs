@@ -16,6 +16,8 @@ use crate::type_config::{LogId, StoredMembership};
 
 /// That of the records.
 pub(super) const FORMAT: u32 = migrate::FORMAT as u32;
+/// The first of them that needs nothing derived.
+pub(super) const WITH_GROUPS: u32 = migrate::WITH_GROUPS as u32;
 const HEADER_SEED: u64 = u64::MAX;
 const CHUNK_HEAD: usize = 17;
 

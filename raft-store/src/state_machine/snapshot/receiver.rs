@@ -8,7 +8,7 @@ use timer_core::ids::ShardId;
 use timer_core::mutant::Mutant;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::frame::{Body, FORMAT, Header, Totals, decode, take_record};
+use super::frame::{Body, Header, Totals, WITH_GROUPS, decode, take_record};
 use crate::engine::{Loader, blocking};
 use crate::state_machine::check::hash_record;
 use crate::state_machine::{SnapshotData, SnapshotError, StateInner, meta, migrate};
@@ -193,7 +193,7 @@ impl SnapshotReceiver {
         if loaded.applied != Some(header.applied) || loaded.membership != header.membership {
             return Err(SnapshotError::Damaged("its header does not match its data".into()));
         }
-        if header.format < FORMAT {
+        if header.format < WITH_GROUPS {
             let number = incarnation.number.unwrap_or_default();
             blocking(inner.engine.blocks(), || migrate::derive(&*inner.engine, header.shard.0, number))?;
         }
