@@ -502,7 +502,7 @@ async fn an_empty_list_says_so() {
 async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
     let group = json!({
         "name": "orders", "generation": 8192, "version": 8192, "shards": 4, "retention": "7d", "deadRetention": "30d",
-        "retainPayload": false, "maxHorizon": "30d", "maxPending": 5, "createdAt": "2026-12-01T09:00:00.000Z",
+        "retainPayload": false, "maxHorizon": "30d", "maxPending": 5, "pausedAt": null, "createdAt": "2026-12-01T09:00:00.000Z",
         "updatedAt": "2026-12-01T09:00:00.000Z",
     });
     let answer = |status, body: String| Step::Answer(status, vec![], body);

@@ -148,6 +148,16 @@ pub trait Backend: Send + Sync + 'static {
     fn put_group(&self, context: RequestContext, put: PutGroup)
     -> BoxFuture<'_, Result<Reply, BackendError>>;
 
+    /// Pauses a group or lets it go on, if `precondition` holds. The answer comes when all its shards know: from then on no
+    /// attempt of a paused group starts.
+    fn pause_group(
+        &self,
+        context: RequestContext,
+        name: String,
+        paused: bool,
+        precondition: Precondition,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>>;
+
     /// Deletes a group that holds no timers, if `precondition` holds.
     fn delete_group(
         &self,

@@ -146,7 +146,7 @@ fn command_len(command: &Command) -> usize {
             let answers = set.group.answers.iter().map(|kept| 3 * ITEM + kept.request.id.len());
             set.group.name.len() + answers.sum::<usize>()
         }
-        Command::PauseGroup(pause) => pause.name.len(),
+        Command::PauseGroup(pause) => pause.name.len() + precondition_len(&pause.precondition),
         Command::Park(Park { timers, .. }) | Command::Release(Release { timers, .. }) => {
             timers.iter().map(|parked| ITEM + key_len(&parked.key)).sum()
         }

@@ -188,7 +188,12 @@ impl TryFrom<wire::StepGroup> for StepGroup {
 
 impl From<&PauseGroup> for wire::PauseGroup {
     fn from(pause: &PauseGroup) -> Self {
-        Self { name: pause.name.clone(), paused: pause.paused, shards: pause.shards.into() }
+        Self {
+            name: pause.name.clone(),
+            paused: pause.paused,
+            shards: pause.shards.into(),
+            precondition: precondition_to_wire(&pause.precondition),
+        }
     }
 }
 
@@ -197,7 +202,8 @@ impl TryFrom<wire::PauseGroup> for PauseGroup {
 
     fn try_from(wire: wire::PauseGroup) -> Result<Self, DecodeError> {
         let shards = narrow(wire.shards, "PauseGroup", "shards")?;
-        Ok(Self { name: wire.name, paused: wire.paused, shards })
+        let precondition = precondition_from_wire(wire.precondition);
+        Ok(Self { name: wire.name, paused: wire.paused, shards, precondition })
     }
 }
 

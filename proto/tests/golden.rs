@@ -256,9 +256,10 @@ fn group_commands() -> Vec<(&'static str, Command)> {
 }
 
 fn parking_commands() -> Vec<(&'static str, Command)> {
+    let pause = PauseGroup { name: "group".into(), paused: true, shards: 144, precondition: precondition() };
     let parked = || vec![Parked { key: key(), generation: Sequence(142), position: Millis(143) }];
     vec![
-        ("pause_group", Command::PauseGroup(PauseGroup { name: "group".into(), paused: true, shards: 144 })),
+        ("pause_group", Command::PauseGroup(pause)),
         ("park", Command::Park(Park { session: 145, timers: parked() })),
         ("release", Command::Release(Release { session: 146, timers: parked() })),
     ]

@@ -13,8 +13,12 @@ pub enum GroupCommand {
     List,
     /// Change some of a group's settings
     Update(GroupChangeArgs),
+    /// Hold the callbacks of a group back until it is resumed
+    Pause(GroupNamedArgs),
+    /// Let the callbacks of a paused group go on
+    Resume(GroupNamedArgs),
     /// Delete a group that holds no timers
-    Delete(GroupDeleteArgs),
+    Delete(GroupNamedArgs),
 }
 
 /// `timerctl group get`.
@@ -35,9 +39,9 @@ pub struct GroupChangeArgs {
     pub conditions: GroupConditionArgs,
 }
 
-/// `timerctl group delete`.
+/// `timerctl group pause`, `resume` and `delete`.
 #[derive(Debug, clap::Args)]
-pub struct GroupDeleteArgs {
+pub struct GroupNamedArgs {
     /// The group's name
     pub name: String,
     #[command(flatten)]

@@ -27,6 +27,16 @@ pub async fn run(global: &GlobalArgs, command: GroupCommand, output: &mut Output
         GroupCommand::Get(GroupArgs { name }) => {
             output.group("", &client.group(&name, &CallOptions::default()).await?)
         }
+        GroupCommand::Pause(args) => {
+            let options = options(args.conditions)?;
+            let paused = client.pause_group(&args.name, &options).await;
+            output.group("paused", &paused.map_err(|error| keyed(error, &options))?)
+        }
+        GroupCommand::Resume(args) => {
+            let options = options(args.conditions)?;
+            let resumed = client.resume_group(&args.name, &options).await;
+            output.group("resumed", &resumed.map_err(|error| keyed(error, &options))?)
+        }
         GroupCommand::Delete(args) => {
             let options = options(args.conditions)?;
             client.delete_group(&args.name, &options).await.map_err(|error| keyed(error, &options))?;

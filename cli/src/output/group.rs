@@ -26,6 +26,7 @@ pub fn text(done: &str, group: &Group, replayed: bool) -> String {
         ("retains payload", if group.retain_payload { "yes" } else { "no" }.to_owned()),
         ("max horizon", group.max_horizon.clone()),
         ("max pending", bound),
+        ("paused", group.paused_at.as_ref().map_or_else(|| "no".to_owned(), |at| format!("since {at}"))),
         ("updated", group.updated_at.clone().unwrap_or_else(|| "never".to_owned())),
     ] {
         let _ = writeln!(text, "  {name:<16}{value}");

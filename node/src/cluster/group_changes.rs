@@ -21,11 +21,12 @@ const ROUND_WAIT: Duration = Duration::from_secs(5);
 const DELETE_TRIES_MAX: u32 = 5;
 
 impl Running {
-    /// Makes or changes a group; `envelope` holds a [`PutGroup`](timer_core::command::PutGroup). Answered when all its shards have it.
+    /// Makes or changes a group, by a command of the meta shard that is answered with the group. Answered when all its
+    /// shards have it.
     ///
     /// # Errors
     /// See [`BackendError`].
-    pub(super) async fn put_group(
+    pub(super) async fn change_group(
         &self,
         envelope: &mut Envelope,
         deadline: Instant,

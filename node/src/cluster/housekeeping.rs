@@ -209,6 +209,7 @@ fn gauges(node: &Node, running: &Running) {
     let mut led = 0;
     let mut headless = 0;
     let mut overdue = 0;
+    let mut parked = 0;
     let (mut waiting, mut waiting_bytes) = (0, 0);
     let mut counts = [0_u64; 6];
     for host in &running.hosts {
@@ -218,7 +219,9 @@ fn gauges(node: &Node, running: &Running) {
         if let Some(office) = host.office() {
             led += 1;
             overdue += office.sizes().ready;
-            for (sum, count) in counts.iter_mut().zip(host.reader().shard_state().counts) {
+            let state = host.reader().shard_state();
+            parked += state.parked;
+            for (sum, count) in counts.iter_mut().zip(state.counts) {
                 *sum += count;
             }
         }
@@ -227,6 +230,7 @@ fn gauges(node: &Node, running: &Running) {
     node.metrics.shards(led, headless);
     node.metrics.timers_by_state(&counts);
     node.metrics.overdue(overdue);
+    node.metrics.parked(parked);
     node.metrics.proposal_queue(waiting, waiting_bytes);
     let connected = running.lanes.peers().filter(|(_, peer)| peer.reachable()).count();
     node.metrics.peers_connected(connected);

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use timer_core::attempt::Attempt;
-use timer_core::command::{Command, Envelope, Precondition, PutGroup, Reply};
+use timer_core::command::{Command, Envelope, PauseGroup, Precondition, PutGroup, Reply};
 use timer_core::group::Group;
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
@@ -132,7 +132,23 @@ impl Backend for Node {
         async move {
             let running = self.running_or_unavailable()?;
             let (mut envelope, deadline) = envelope_of(context, Command::PutGroup(Box::new(put)));
-            running.put_group(&mut envelope, deadline).await
+            running.change_group(&mut envelope, deadline).await
+        }
+        .boxed()
+    }
+
+    fn pause_group(
+        &self,
+        context: RequestContext,
+        name: String,
+        paused: bool,
+        precondition: Precondition,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        async move {
+            let running = self.running_or_unavailable()?;
+            let pause = PauseGroup { name, paused, shards: running.cluster.shards, precondition };
+            let (mut envelope, deadline) = envelope_of(context, Command::PauseGroup(pause));
+            running.change_group(&mut envelope, deadline).await
         }
         .boxed()
     }

@@ -24,6 +24,7 @@ pub struct GroupBody<'a> {
     retain_payload: bool,
     max_horizon: String,
     max_pending: Option<u64>,
+    paused_at: Option<String>,
     created_at: Option<String>,
     updated_at: Option<String>,
 }
@@ -44,6 +45,7 @@ pub fn body(group: &Group) -> GroupBody<'_> {
         retain_payload: settings.retain_payload,
         max_horizon: duration::format(settings.horizon_max),
         max_pending: settings.pending_max,
+        paused_at: group.paused_at.map(rfc3339::format),
         created_at: time(group.created_at),
         updated_at: time(group.updated_at),
     }

@@ -18,6 +18,8 @@ pub fn name(request: &Request) -> &'static str {
         (&Method::GET, "/groups/{group}") => "getGroup",
         (&Method::PATCH, "/groups/{group}") => "patchGroup",
         (&Method::DELETE, "/groups/{group}") => "deleteGroup",
+        (&Method::POST, "/groups/{group}/pause") => "pauseGroup",
+        (&Method::POST, "/groups/{group}/resume") => "resumeGroup",
         (&Method::POST, "/groups/{group}/timers") => "createTimer",
         (&Method::GET, "/groups/{group}/timers") => "listTimers",
         (&Method::POST, "/groups/{group}/batch") => "batchTimers",

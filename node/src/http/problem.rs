@@ -259,6 +259,10 @@ pub fn of_refusal(refusal: &Refusal, shard: u16) -> Problem {
             ..Problem::new(Code::ShardUnavailable, "the group is being deleted and takes no new timers")
         }
         .with_outcome(Applied::NotApplied),
+        Refusal::GroupPaused => Problem::new(
+            Code::GroupPaused,
+            "the group is paused: nothing of it is delivered until it is resumed",
+        ),
         Refusal::QuotaExceeded => quota("the group has as many pending timers as its maxPending allows"),
         Refusal::TooManyGroups => quota("the cluster has had as many groups as it takes"),
         Refusal::Invalid { field, message } => {
@@ -298,6 +302,7 @@ pub fn of_group_refusal(refusal: &Refusal) -> Problem {
         | Refusal::OutOfRange { .. }
         | Refusal::GroupNotFound
         | Refusal::GroupClosed
+        | Refusal::GroupPaused
         | Refusal::QuotaExceeded
         | Refusal::TooManyGroups => of_refusal(refusal, 0),
     }

@@ -93,13 +93,16 @@ pub(super) fn command_name(command: &Command) -> &'static str {
         Command::Fire(_) => "fire",
         Command::Redrive(_) => "redrive",
         Command::PutGroup(_) => "put_group",
+        Command::PauseGroup(_) => "pause_group",
         Command::Outcome(_)
         | Command::OpenSession(_)
         | Command::HandOver(_)
         | Command::AdvanceCursor(_)
         | Command::Expire(_)
         | Command::StepGroup(_)
-        | Command::SetGroup(_) => "internal",
+        | Command::SetGroup(_)
+        | Command::Park(_)
+        | Command::Release(_) => "internal",
     }
 }
 

@@ -58,6 +58,7 @@ pub struct Metrics {
     attempts_in_flight: Gauge,
     timers: Family<StateLabel, Gauge>,
     overdue: Gauge,
+    parked: Gauge,
     elections: Counter,
     cursor_held: Counter,
     leader_shards: Gauge,
@@ -109,6 +110,7 @@ impl Metrics {
             attempts_in_flight: Gauge::default(),
             timers: Family::default(),
             overdue: Gauge::default(),
+            parked: Gauge::default(),
             elections: Counter::default(),
             cursor_held: Counter::default(),
             leader_shards: Gauge::default(),
@@ -202,6 +204,11 @@ impl Metrics {
     pub fn proposal_queue(&self, commands: usize, bytes: usize) {
         self.proposal_queue_commands.set(gauge_value(commands));
         self.proposal_queue_bytes.set(gauge_value(bytes));
+    }
+
+    /// How many timers of the shards that this node leads are parked.
+    pub fn parked(&self, timers: u64) {
+        self.parked.set(gauge_value(timers));
     }
 
     /// This node took the lead of a shard.

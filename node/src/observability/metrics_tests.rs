@@ -122,6 +122,7 @@ fn every_handle_is_registered() {
     metrics.shards(3, 1);
     metrics.timers_by_state(&[1, 2, 3, 4, 5, 6]);
     metrics.overdue(9);
+    metrics.parked(8);
     metrics.log_sync_stalled(Duration::from_millis(1500));
     metrics.forwarded(Forwarded::NotLeader);
     metrics.snapshot(SnapshotDirection::Received, false);
@@ -153,6 +154,7 @@ fn every_handle_is_registered() {
         ("timerd_timers{state=\"scheduled\"}", 1.0),
         ("timerd_timers{state=\"dead\"}", 4.0),
         ("timerd_timers_overdue", 9.0),
+        ("timerd_timers_parked", 8.0),
         ("timerd_log_sync_stalled_seconds", 1.5),
         ("timerd_forwarded_total{result=\"not_leader\"}", 1.0),
         ("timerd_snapshots_total{direction=\"received\",result=\"failed\"}", 1.0),

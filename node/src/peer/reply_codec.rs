@@ -36,6 +36,7 @@ mod refusal {
     pub const GROUP_CLOSED: u32 = 12;
     pub const QUOTA_EXCEEDED: u32 = 13;
     pub const TOO_MANY_GROUPS: u32 = 14;
+    pub const GROUP_PAUSED: u32 = 15;
 }
 
 fn in_flight_out(in_flight: InFlight) -> wire::InFlight {
@@ -151,6 +152,7 @@ fn refused_out(refused: &Refusal) -> wire::Refused {
         },
         Refusal::GroupNotFound => plain(refusal::GROUP_NOT_FOUND),
         Refusal::GroupClosed => plain(refusal::GROUP_CLOSED),
+        Refusal::GroupPaused => plain(refusal::GROUP_PAUSED),
         Refusal::QuotaExceeded => plain(refusal::QUOTA_EXCEEDED),
         Refusal::TooManyGroups => plain(refusal::TOO_MANY_GROUPS),
         Refusal::Invalid { field, message } => wire::Refused {
@@ -180,6 +182,7 @@ fn refused_in(refused: &wire::Refused) -> Result<Refusal, ReplyError> {
         }
         refusal::GROUP_NOT_FOUND => Refusal::GroupNotFound,
         refusal::GROUP_CLOSED => Refusal::GroupClosed,
+        refusal::GROUP_PAUSED => Refusal::GroupPaused,
         refusal::QUOTA_EXCEEDED => Refusal::QuotaExceeded,
         refusal::TOO_MANY_GROUPS => Refusal::TooManyGroups,
         refusal::INVALID => Refusal::Invalid { field: refused.field.clone(), message: refused.text.clone() },

@@ -25,6 +25,7 @@ use super::destinations::{Destinations, destination};
 use super::feed::Notices;
 use super::lead::ConfirmLead;
 use super::office::{Admission, Due, Office};
+use super::parking::{Parking, is_paused};
 use super::proposer::{ProposeError, Proposer};
 use crate::blocking::away;
 use crate::delivery::{Attempt, MaySend, Report, Sender, Withheld};
@@ -116,6 +117,7 @@ impl Dispatcher {
     /// Runs until the office ends.
     pub async fn run(self, mut notices: Notices) {
         let mut cursor = CursorKeeper::new(&self);
+        let mut parking = Parking::default();
         let mut clock_seen = self.context.clock.now();
         // A place that was waited for. It is used, not given back: a semaphore hands it to the next who waits, and
         // two shards that wait would hand it to each other for ever.
@@ -129,6 +131,7 @@ impl Dispatcher {
             self.load_ahead(clock_seen).await;
             let wake_at = self.office.next_due().unwrap_or(Millis::MAX).min(clock_seen + Span::from_secs(1));
             let started = self.start_ready(place.take()).await;
+            parking.park(&self);
             tokio::select! {
                 () = self.ended.cancelled() => return,
                 () = self.office.wake.notified() => {}
@@ -140,6 +143,7 @@ impl Dispatcher {
                 room = self.context.room.clone().acquire_owned(), if started == Started::Starving => place = room.ok(),
                 () = tokio::time::sleep(START_HOLD), if started == Started::Held => {}
                 () = cursor.tick() => cursor.advance(&self, &mut notices),
+                () = parking.tick() => parking.release(&self),
             }
         }
     }
@@ -239,6 +243,9 @@ impl Dispatcher {
             let at = timer.next_attempt_at.unwrap_or(now);
             return self.office.retreat(due, at);
         }
+        if is_paused(&self.reader, &due.key.group) {
+            return self.office.park(due);
+        }
         let destination = destination(&timer.definition.callback.url);
         if !self.context.destinations.enter(&destination, &self.office, &due) {
             // It comes back through the ready queue when a place is free.
@@ -301,18 +308,20 @@ impl Dispatcher {
             manual: timer.manual,
         };
         self.context.metrics.attempt_started(attempt.late_ms);
-        let sent = self.context.sender.send(&attempt, self.may_send(until)).await;
+        let sent = self.context.sender.send(&attempt, self.may_send(&timer.key.group, until)).await;
         let report = sent.inspect_err(|Withheld| self.context.metrics.attempt_withheld())?;
         Failpoint::CallbackAnswered.pass();
         self.context.metrics.attempt_finished(&report.result, report.finished_at.since(report.started_at).0);
         Ok(report)
     }
 
-    /// Whether an attempt that was started, and ends before `until`, may be sent when that is asked.
-    fn may_send(&self, until: Millis) -> MaySend {
+    /// Whether an attempt of `group` that was started, and ends before `until`, may be sent when that is asked: by then the
+    /// group can have been paused.
+    fn may_send(&self, group: &str, until: Millis) -> MaySend {
         let (may_start, office, clock) =
             (self.may_start.clone(), self.office.clone(), self.context.clock.clone());
-        Arc::new(move || office.may_send(may_start(), clock.now(), until))
+        let (reader, group) = (self.reader.clone(), group.to_owned());
+        Arc::new(move || office.may_send(may_start(), clock.now(), until) && !is_paused(&reader, &group))
     }
 
     /// Replicates an outcome; after the office has ended, through the leader that came after.
@@ -344,7 +353,10 @@ impl Dispatcher {
 
 /// Whether the record still wants the attempt that was due.
 fn wants(timer: &Timer, due: &Due) -> bool {
-    timer.state.is_pending() && timer.generation == due.generation && timer.position == Some(due.position)
+    timer.state.is_pending()
+        && timer.generation == due.generation
+        && timer.position == Some(due.position)
+        && timer.parked_at.is_none()
 }
 
 /// Whether the late policy forbids a first attempt at `now`.

@@ -421,7 +421,10 @@ fn grows(command: &Command) -> bool {
         | Command::AdvanceCursor(_)
         | Command::Expire(_)
         | Command::StepGroup(_)
-        | Command::SetGroup(_) => false,
+        | Command::SetGroup(_)
+        | Command::PauseGroup(_)
+        | Command::Park(_)
+        | Command::Release(_) => false,
     }
 }
 
@@ -440,6 +443,9 @@ fn fence_of(command: &mut Command) -> Option<(TimerKey, &mut Fence)> {
         | Command::Expire(_)
         | Command::PutGroup(_)
         | Command::StepGroup(_)
-        | Command::SetGroup(_) => None,
+        | Command::SetGroup(_)
+        | Command::PauseGroup(_)
+        | Command::Park(_)
+        | Command::Release(_) => None,
     }
 }

@@ -21,6 +21,7 @@ pub mod host;
 pub mod lead;
 pub mod leadership;
 pub mod office;
+pub mod parking;
 pub mod proposer;
 pub mod raft;
 pub mod reader;

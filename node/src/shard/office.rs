@@ -60,6 +60,8 @@ pub struct OfficeSizes {
     pub ready: usize,
     /// Started.
     pub under_way: usize,
+    /// Due, in whatever stage, and not settled.
+    pub unsettled: usize,
     /// Settled since the session began.
     pub settled: u64,
 }
@@ -83,6 +85,8 @@ impl Office {
             ready: VecDeque::new(),
             under_way: HashMap::new(),
             fenced: HashMap::new(),
+            to_park: Vec::new(),
+            due: 0,
             awaited: waits,
             tokens: TokenMaker::new(session),
             stopped: false,
@@ -148,7 +152,7 @@ impl Office {
     /// read or memory has its fill. Marks it as read: what is scheduled there meanwhile is noticed.
     pub fn begin_load(&self, horizon: Millis, bounds: &LookAhead) -> Option<(Millis, Sequence)> {
         let mut desk = self.desk.lock();
-        let full = desk.wheel.len() >= bounds.timers_max || desk.wheel_bytes >= bounds.bytes_max;
+        let full = desk.wheel.len() + desk.due >= bounds.timers_max || desk.wheel_bytes >= bounds.bytes_max;
         if desk.frontier.0 >= horizon || full {
             return None;
         }
@@ -182,7 +186,9 @@ impl Office {
         desk.frontier = (cursor, Sequence(0));
         desk.ready.clear();
         desk.fenced.values_mut().for_each(|fenced| fenced.held.clear());
+        desk.to_park.clear();
         desk.unsettled.clear();
+        desk.due = 0;
     }
 
     /// Moves what is due at `now` from the wheel to the ready queue.
@@ -195,6 +201,7 @@ impl Office {
             // One that was deferred has been counted before.
             if at <= item.position {
                 *desk.unsettled.entry(item.position).or_default() += 1;
+                desk.due += 1;
             }
             desk.ready.push_back(item);
         }
@@ -288,6 +295,35 @@ impl Office {
         self.desk.lock().withdraw(due);
     }
 
+    /// An admitted attempt may not go while its group is paused: it is to be parked, and not settled until it is.
+    pub fn park(&self, due: Due) {
+        let mut desk = self.desk.lock();
+        desk.withdraw(&due);
+        desk.to_park.push(due);
+        drop(desk);
+        self.wake.notify_one();
+    }
+
+    /// Takes what is to be parked, at most `most`.
+    #[must_use]
+    pub fn take_to_park(&self, most: usize) -> Vec<Due> {
+        let mut desk = self.desk.lock();
+        let taken = most.min(desk.to_park.len());
+        let rest = desk.to_park.split_off(taken);
+        std::mem::replace(&mut desk.to_park, rest)
+    }
+
+    /// These are parked, or were not to be any more.
+    pub fn parked(&self, dues: &[Due]) {
+        let mut desk = self.desk.lock();
+        for due in dues {
+            desk.settle(due.position);
+            desk.settled += 1;
+        }
+        drop(desk);
+        self.wake.notify_one();
+    }
+
     /// Starts nothing more, and names what is under way.
     #[must_use]
     pub fn close(&self) -> Vec<OpenAttempt> {
@@ -367,6 +403,7 @@ impl Office {
             waiting: desk.wheel.len(),
             ready: desk.ready.len(),
             under_way: desk.under_way.values().map(Vec::len).sum(),
+            unsettled: desk.due,
             settled: desk.settled,
         }
     }

@@ -90,3 +90,32 @@ fn an_attempt_under_way_is_sent_by_who_leads_or_if_its_successor_waits_for_it() 
     assert_eq!(lost.leave(), 0);
     assert!(!lost.may_send(true, now, until));
 }
+
+#[test]
+fn what_is_to_be_parked_holds_the_cursor_back_until_it_is() {
+    let due = due(100);
+    let office = office(&due, &[]);
+    let at = NOW + Span(100);
+    assert_eq!(collect(&office, at), Some(due.clone()));
+    assert_eq!(office.admit(&due, at), Admission::Admitted);
+    office.park(due.clone());
+    let sizes = office.sizes();
+    assert_eq!((sizes.under_way, sizes.unsettled), (0, 1));
+    let taken = office.take_to_park(5);
+    assert_eq!((&taken, office.take_to_park(5).len()), (&vec![due.clone()], 0));
+    assert_eq!(office.settled_below(), due.position, "its command is under way");
+    office.parked(&taken);
+    assert_eq!((office.settled_below(), office.sizes().unsettled), (NOW + Span(60_000), 0));
+}
+
+#[test]
+fn what_is_due_counts_against_the_bound_of_what_is_read_ahead() {
+    let due = due(0);
+    let office = office(&due, &[]);
+    let bounds = LookAhead { span: Span(60_000), timers_max: 1, bytes_max: 1 << 20 };
+    assert_eq!(collect(&office, NOW), Some(due.clone()));
+    assert_eq!(office.begin_load(NOW + Span(90_000), &bounds), None);
+    assert_eq!(office.admit(&due, NOW), Admission::Admitted);
+    office.finish(&due);
+    assert!(office.begin_load(NOW + Span(90_000), &bounds).is_some());
+}

@@ -208,12 +208,19 @@ async fn what_a_list_answers() -> Api {
     api
 }
 
-/// What changes a group, and a body that it takes.
-const GROUP_CHANGES: [(&str, &str); 3] = [("PUT", "{}"), ("PATCH", "{}"), ("DELETE", "")];
+/// What changes a group, by method and what follows its name, and a body that it takes.
+const GROUP_CHANGES: [(&str, &str); 5] =
+    [("PUT", "{}"), ("PATCH", "{}"), ("POST /pause", ""), ("POST /resume", ""), ("DELETE", "")];
+
+/// The first line of a request about the group `a`.
+fn of_a(line: &str) -> String {
+    let (method, rest) = line.split_once(' ').unwrap_or((line, ""));
+    format!("{method} /api/v1/groups/a{rest}")
+}
 
 async fn what_a_group_answers() -> Api {
     let api = Api::new();
-    let group = |method: &str| format!("{method} /api/v1/groups/a");
+    let group = of_a;
     for (method, body) in GROUP_CHANGES.into_iter().chain([("GET", "")]) {
         if method != "PUT" {
             assert_eq!(api.call(&group(method), body).await.problem(), (404, "GROUP_NOT_FOUND"), "{method}");
@@ -242,7 +249,7 @@ async fn what_a_group_answers() -> Api {
                 "{method}"
             );
         }
-        if method != "DELETE" {
+        if !body.is_empty() {
             let far = api.call(&group(method), r#"{"retention": "1s"}"#).await;
             assert_eq!(far.problem(), (422, "OUT_OF_RANGE"), "{method}");
         }
@@ -267,10 +274,7 @@ async fn what_a_group_answers() -> Api {
 async fn what_a_group_can_not_do() -> Api {
     let api = Api::new();
     let (reason, retry_after, outcome) = ("a test".to_owned(), Duration::from_secs(1), Applied::Unknown);
-    let lines = GROUP_CHANGES
-        .into_iter()
-        .chain([("GET", "")])
-        .map(|(method, body)| (format!("{method} /api/v1/groups/a"), body));
+    let lines = GROUP_CHANGES.into_iter().chain([("GET", "")]).map(|(line, body)| (of_a(line), body));
     for (line, body) in lines.chain([("GET /api/v1/groups".to_owned(), "")]) {
         for error in [
             BackendError::Internal(reason.clone()),
@@ -299,6 +303,19 @@ async fn what_a_quota_does_not_allow() -> Api {
     for line in ["PUT z", "POST ", "POST y/redrive"] {
         let full = api.call(line, if line.ends_with("redrive") { String::new() } else { timer("") }).await;
         assert_eq!(full.problem(), (429, "QUOTA_EXCEEDED"), "{line}");
+    }
+    api
+}
+
+async fn what_a_paused_group_does_not_allow() -> Api {
+    let api = fresh().await;
+    api.call("PUT y", timer("")).await.ok();
+    api.end_attempt("y", died());
+    for verb in ["pause", "resume", "pause"] {
+        api.call(&format!("POST /api/v1/groups/default/{verb}"), "").await.ok();
+    }
+    for line in ["POST x/fire", "POST y/redrive"] {
+        assert_eq!(api.call(line, "").await.problem(), (409, "GROUP_PAUSED"), "{line}");
     }
     api
 }
@@ -362,6 +379,7 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_a_group_answers().await,
         what_a_group_can_not_do().await,
         what_a_quota_does_not_allow().await,
+        what_a_paused_group_does_not_allow().await,
         what_a_history_answers().await,
         what_the_node_says_of_itself().await,
     ];

@@ -236,3 +236,38 @@ async fn a_dead_timer_needs_room_to_be_redriven() {
     api.end_attempt("y", AttemptResult::Delivered);
     api.call("POST x/redrive", "").await.ok();
 }
+
+#[tokio::test]
+async fn a_pause_is_shown_until_it_ends_and_a_new_setting_does_not_end_it() {
+    let api = orders().await;
+    let line = |verb: &str| format!("POST {GROUP}/{verb}");
+    let read = || async { api.call(&format!("GET {GROUP}"), "").await.ok()["pausedAt"].clone() };
+    assert_eq!(read().await, json!(null));
+    let paused = api.call(&line("pause"), "").await;
+    assert!(paused.ok()["pausedAt"].is_string());
+    let again = api.call(&line("pause"), "").await;
+    assert_eq!((again.ok(), again.header("etag")), (&paused.json, paused.header("etag")), "it begins once");
+    api.call(&format!("PATCH {GROUP}"), r#"{"retention": "2h"}"#).await.ok();
+    api.call(&format!("PUT {GROUP}"), "{}").await.ok();
+    assert_eq!(read().await, paused.json["pausedAt"]);
+    let resumed = api.call(&line("resume"), "").await;
+    assert_eq!((&resumed.ok()["pausedAt"], resumed.status.as_u16()), (&json!(null), 200));
+    let elsewhere = api.call("POST /api/v1/groups/none/pause", "").await;
+    assert_eq!(elsewhere.problem(), (404, "GROUP_NOT_FOUND"));
+}
+
+#[tokio::test]
+async fn a_paused_group_takes_timers_and_changes_but_delivers_nothing_now() {
+    let api = orders().await;
+    api.call(&of("PUT /t"), timer("")).await.ok();
+    api.call(&format!("POST {GROUP}/pause"), "").await.ok();
+    for (line, body) in [("PUT /u", timer("")), ("PATCH /t", r#"{"labels": {"a": "b"}}"#.into())] {
+        api.call(&of(line), body).await.ok();
+    }
+    for line in ["POST /t/fire", "POST /u/fire"] {
+        assert_eq!(api.call(&of(line), "").await.problem(), (409, "GROUP_PAUSED"), "{line}");
+    }
+    assert_eq!(api.call(&of("DELETE /u"), "").await.ok()["state"], "cancelled");
+    api.call(&format!("POST {GROUP}/resume"), "").await.ok();
+    api.call(&of("POST /t/fire"), "").await.ok();
+}

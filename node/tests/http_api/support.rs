@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use timer_core::attempt::{Answer as Answered, Attempt, Details};
 use timer_core::command::{
-    AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, Precondition, PutGroup,
-    Refusal, Reply, SetGroup, StepGroup,
+    AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, PauseGroup,
+    Precondition, PutGroup, Refusal, Reply, SetGroup, StepGroup,
 };
 use timer_core::group::{Group, GroupCounts, GroupTerms, Phase};
 use timer_core::ids::{NodeId, TimerKey};
@@ -150,6 +150,15 @@ impl FakeBackend {
         held.counts
     }
 
+    /// Has the meta shard change a group, and brings the shard of timers its copy.
+    fn change_group(&self, envelope: Envelope) -> Reply {
+        let reply = self.meta.lock().run(self.clock.now(), envelope);
+        if let Reply::Group(done) = &reply {
+            self.copy(&done.group);
+        }
+        reply
+    }
+
     /// The groups that are there, by name.
     fn known_groups(&self) -> Vec<Group> {
         let meta = self.meta.lock();
@@ -224,7 +233,10 @@ impl Backend for FakeBackend {
             | Command::Expire(_)
             | Command::PutGroup(_)
             | Command::StepGroup(_)
-            | Command::SetGroup(_) => panic!("not for the HTTP layer to send: {command:?}"),
+            | Command::SetGroup(_)
+            | Command::PauseGroup(_)
+            | Command::Park(_)
+            | Command::Release(_) => panic!("not for the HTTP layer to send: {command:?}"),
         }
         // What a node knows of the group.
         let group = command.timer().and_then(|key| shard.state_of_group(&key.group));
@@ -314,11 +326,22 @@ impl Backend for FakeBackend {
         if let Some(error) = self.shard.lock().errors.pop_front() {
             return async { Err(error) }.boxed();
         }
-        let envelope = envelope_of(context, Command::PutGroup(Box::new(put)));
-        let reply = self.meta.lock().run(self.clock.now(), envelope);
-        if let Reply::Group(done) = &reply {
-            self.copy(&done.group);
+        let reply = self.change_group(envelope_of(context, Command::PutGroup(Box::new(put))));
+        async { Ok(reply) }.boxed()
+    }
+
+    fn pause_group(
+        &self,
+        context: RequestContext,
+        name: String,
+        paused: bool,
+        precondition: Precondition,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return async { Err(error) }.boxed();
         }
+        let pause = PauseGroup { name, paused, shards: 8, precondition };
+        let reply = self.change_group(envelope_of(context, Command::PauseGroup(pause)));
         async { Ok(reply) }.boxed()
     }
 

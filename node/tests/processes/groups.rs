@@ -148,3 +148,110 @@ async fn groups_and_their_settings_outlive_restarts_and_leaders() {
         assert!(check.status.success() && text.contains("meta"), "{text}");
     }
 }
+
+/// Makes timers `0` to `number` of the group `g`, due at `at_ms`.
+async fn put_due(cluster: &Cluster, number: usize, at_ms: u64, url: &str) {
+    let operations: Vec<Value> = (0..number)
+        .map(|n| json!({"op": "put", "id": n.to_string(), "executeAt": rfc3339(at_ms), "callbackUrl": url}))
+        .collect();
+    let made = call(cluster, 0, "POST /g/batch", Some(&json!({ "operations": operations }))).await;
+    let results = made.json["results"].as_array().unwrap();
+    assert!(results.iter().all(|result| result["status"] == 201), "{}", made.text);
+}
+
+/// How many timers are parked, if all nodes can be asked.
+async fn parked(cluster: &Cluster) -> Option<u64> {
+    let mut sum = 0;
+    for node in &cluster.nodes {
+        let metrics = cluster.client.send("GET", &format!("{}/metrics", node.url), &[], None).await.ok()?;
+        let line = metrics.text.lines().find(|line| line.starts_with("timerd_timers_parked "))?;
+        sum += line.rsplit_once(' ')?.1.parse::<u64>().ok()?;
+    }
+    Some(sum)
+}
+
+async fn eventually_parked(cluster: &Cluster, number: u64) {
+    let what = format!("{number} timers are parked");
+    eventually(&what, WAIT, || async move { (parked(cluster).await? == number).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_due_in_a_pause_waits_through_kills_and_goes_out_once_after_it() {
+    let mut cluster = Cluster::start(3, 4).await;
+    let receiver = Receiver::start().await;
+    for line in ["PUT /g", "POST /g/pause"] {
+        let body = line.starts_with("PUT").then(|| json!({}));
+        let answer = call(&cluster, 0, line, body.as_ref()).await;
+        assert!(answer.status < 300, "{}", answer.text);
+    }
+    put_due(&cluster, 60, now_ms(), &receiver.url).await;
+    eventually_parked(&cluster, 60).await;
+    // Who is not paused goes on.
+    let other = json!({"executeAt": rfc3339(now_ms()), "callbackUrl": receiver.url});
+    assert_eq!(call(&cluster, 1, "PUT /default/timers/other", Some(&other)).await.status, 201);
+    receiver.wait_until("the other group's timer", WAIT, |calls| calls.len() == 1).await;
+    for node in 0..3 {
+        cluster.nodes[node].kill();
+        cluster.nodes[node].start();
+        eventually_parked(&cluster, 60).await;
+    }
+    for id in ["0", "1"] {
+        let cancelled = call(&cluster, 1, &format!("DELETE /g/timers/{id}"), None).await;
+        assert_eq!(
+            (cancelled.status, &cancelled.json["state"]),
+            (200, &json!("cancelled")),
+            "{}",
+            cancelled.text
+        );
+    }
+    assert_eq!(receiver.calls().len(), 1, "nothing of the paused group");
+    let resumed = call(&cluster, 2, "POST /g/resume", None).await;
+    assert_eq!((resumed.status, &resumed.json["pausedAt"]), (200, &json!(null)));
+    receiver.wait_until("what is left of the paused group", WAIT, |calls| calls.len() == 59).await;
+    eventually_parked(&cluster, 0).await;
+    assert!(receiver.by_id().values().all(|calls| calls.len() == 1), "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_attempt_starts_once_a_pause_is_answered() {
+    let cluster = Cluster::start(3, 4).await;
+    let receiver = Receiver::start().await;
+    assert_eq!(call(&cluster, 0, "PUT /g", Some(&json!({}))).await.status, 201);
+    let mut on_their_way = 0;
+    for round in 0..10_u64 {
+        // Some are due before it is answered, and some after.
+        let begin = now_ms();
+        let operations: Vec<Value> = (0..200)
+            .map(|n| {
+                let at = rfc3339(begin + 40 + n * 2);
+                json!({"op": "put", "id": format!("{round}-{n}"), "executeAt": at, "callbackUrl": receiver.url})
+            })
+            .collect();
+        let made = call(&cluster, 0, "POST /g/batch", Some(&json!({ "operations": operations }))).await;
+        assert_eq!(made.status, 200, "{}", made.text);
+        let node = usize::try_from(round % 3).unwrap();
+        assert_eq!(call(&cluster, node, "POST /g/pause", None).await.status, 200);
+        let answered = now_ms();
+        let (receiver, asked, expected) = (&receiver, &cluster, (round + 1) * 200);
+        eventually("all that is due is delivered or parked", WAIT, || async move {
+            let delivered = receiver.by_id().len() as u64;
+            (now_ms() > begin + 440 && parked(asked).await? + delivered == expected).then_some(())
+        })
+        .await;
+        // What came after the answer, or shortly before it, was under way when it was given.
+        for late in receiver.calls().iter().filter(|call| call.at_ms + 20 > answered) {
+            on_their_way += 1;
+            let line = format!("GET /g/timers/{}/attempts", late.id);
+            let began = eventually("its outcome is known", WAIT, || async {
+                let history = call(asked, node, &line, None).await.json;
+                history["attempts"][0]["startedAt"].as_str().map(str::to_owned)
+            })
+            .await;
+            assert!(began <= rfc3339(answered), "{} began at {began}, paused at {answered}", late.id);
+        }
+        assert_eq!(call(&cluster, 1, "POST /g/resume", None).await.status, 200);
+        receiver.wait_until("the rest of the round", WAIT, |calls| calls.len() as u64 >= expected).await;
+        assert!(receiver.by_id().values().all(|calls| calls.len() == 1), "each once");
+    }
+    println!("{on_their_way} attempts were looked at that came about when a pause was answered");
+}

@@ -374,11 +374,8 @@ fn command() -> BoxedStrategy<Command> {
     );
     let step_group = (text(), sequence(), any_of::<GroupStep>())
         .prop_map(|(name, version, step)| StepGroup { name, version, step });
-    let pause_group = (text(), any::<bool>(), any::<u16>()).prop_map(|(name, paused, shards)| PauseGroup {
-        name,
-        paused,
-        shards,
-    });
+    let pause_group = (text(), any::<bool>(), any::<u16>(), precondition())
+        .prop_map(|(name, paused, shards, precondition)| PauseGroup { name, paused, shards, precondition });
     let parked = (key(), sequence(), millis()).prop_map(|(key, generation, position)| Parked {
         key,
         generation,

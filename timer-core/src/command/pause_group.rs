@@ -4,9 +4,8 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
-use crate::command::{Context, GroupDone, Refusal, Reply, put_group};
+use crate::command::{Context, GroupDone, Precondition, Refusal, Reply, put_group};
 use crate::group::{DEFAULT_GROUP, Group, Phase};
-use crate::limits::GROUPS_MAX;
 use crate::tables::{Overlay, Tables};
 use crate::timer::Effect;
 
@@ -19,6 +18,8 @@ pub struct PauseGroup {
     pub paused: bool,
     /// The shards of the cluster, for `default` while it has no record.
     pub shards: u16,
+    /// What must hold; of a group only existence and version can be asked.
+    pub precondition: Precondition,
 }
 
 /// Pauses the group or ends its pause. One that is as it is to be stays as it is: a pause begins once.
@@ -31,9 +32,7 @@ pub(crate) fn apply<T: Tables>(
     if let Some(reply) = record.as_ref().and_then(|group| put_group::replay(group, context)) {
         return Ok(reply);
     }
-    if record.is_none() && overlay.state.groups >= GROUPS_MAX {
-        return Ok(Reply::Refused(Refusal::TooManyGroups));
-    }
+    // Not bounded as PUT is: of all groups that may have no record there is one.
     let default = || (pause.name == DEFAULT_GROUP).then(|| Group::unchanged_default(pause.shards));
     let Some(mut group) = record.or_else(default) else {
         return Ok(Reply::Refused(Refusal::GroupNotFound));
@@ -42,6 +41,9 @@ pub(crate) fn apply<T: Tables>(
         Phase::Open => {}
         Phase::Closed => return Ok(Reply::Refused(Refusal::GroupClosed)),
         Phase::Gone => return Ok(Reply::Refused(Refusal::GroupNotFound)),
+    }
+    if !pause.precondition.holds(Some(group.version), None, true) {
+        return Ok(Reply::Refused(Refusal::VersionMismatch(Some(group.version))));
     }
     let effect = if group.paused_at.is_some() == pause.paused { Effect::Unchanged } else { Effect::Replaced };
     if effect == Effect::Replaced {
@@ -64,7 +66,7 @@ mod tests {
     use crate::time::Millis;
 
     fn pause(name: &str, paused: bool) -> PauseGroup {
-        PauseGroup { name: name.into(), paused, shards: 4 }
+        PauseGroup { name: name.into(), paused, shards: 4, precondition: Precondition::default() }
     }
 
     fn done(reply: Reply) -> GroupDone {
@@ -90,6 +92,19 @@ mod tests {
         assert_eq!((again.effect, &again.group), (Effect::Unchanged, &paused.group));
         let ended = done(meta.run(START + 4, pause("a", false)));
         assert_eq!((ended.effect, ended.group.paused_at), (Effect::Replaced, None));
+    }
+
+    #[test]
+    fn a_pause_on_condition_of_another_version_is_refused() {
+        let mut meta = with_a();
+        let version = done(meta.run(START, pause("a", false))).group.version;
+        let only = |version| {
+            let precondition = Precondition { versions: [version].into(), ..Precondition::default() };
+            PauseGroup { precondition, ..pause("a", true) }
+        };
+        let other = crate::ids::Sequence(version.0 + 1);
+        assert_eq!(refused(meta.run(START, only(other))), Refusal::VersionMismatch(Some(version)));
+        assert_eq!(done(meta.run(START, only(version))).effect, Effect::Replaced);
     }
 
     #[test]

@@ -51,14 +51,19 @@ impl GroupChange {
         context::of_change(state, &self.request_id, &self.headers, key, fingerprint)
     }
 
-    /// Makes or changes the group, and answers with it: 201 if it was made, also when that answer is given again.
+    /// Makes or changes the group, and answers with it.
     pub(super) async fn put(
         &self,
         state: &HttpState,
         context: RequestContext,
         put: PutGroup,
     ) -> Result<Response, Problem> {
-        let done = match state.backend.put_group(context, put).await? {
+        self.answer(state.backend.put_group(context, put).await?)
+    }
+
+    /// Answers with the group that `reply` is about: 201 if it was made, also when that answer is given again.
+    pub(super) fn answer(&self, reply: Reply) -> Result<Response, Problem> {
+        let done = match reply {
             Reply::Group(done) => done,
             Reply::Refused(refusal) => return Err(problem::of_group_refusal(&refusal)),
             Reply::Done(_)

@@ -18,6 +18,7 @@ pub mod list_timers;
 pub mod metrics;
 pub mod patch_group;
 pub mod patch_timer;
+pub mod pause_group;
 pub mod put_group;
 pub mod put_timer;
 pub mod redrive_timer;

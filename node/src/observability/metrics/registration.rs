@@ -88,6 +88,11 @@ impl Metrics {
             "Timers of the shards that this node leads whose time has come and whose attempt waits for a place",
             self.overdue.clone(),
         );
+        registry.register(
+            "timers_parked",
+            "Timers of the shards that this node leads that are due and wait for the end of their group's pause",
+            self.parked.clone(),
+        );
     }
 
     fn register_replication(&self, registry: &mut Registry) {

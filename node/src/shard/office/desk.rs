@@ -54,6 +54,10 @@ pub(super) struct Desk {
     pub(super) ready: VecDeque<Due>,
     pub(super) under_way: HashMap<TimerKey, Vec<UnderWay>>,
     pub(super) fenced: HashMap<TimerKey, Fenced>,
+    /// Due, and to be parked.
+    pub(super) to_park: Vec<Due>,
+    /// How many are unsettled.
+    pub(super) due: usize,
     /// What the predecessor had on its way when it handed over.
     pub(super) awaited: HashMap<TimerKey, Vec<UnderWay>>,
     pub(super) tokens: TokenMaker,
@@ -107,6 +111,7 @@ impl Desk {
 
     pub(super) fn settle(&mut self, position: Millis) {
         if let Some(number) = self.unsettled.get_mut(&position) {
+            self.due -= 1;
             *number -= 1;
             if *number == 0 {
                 self.unsettled.remove(&position);

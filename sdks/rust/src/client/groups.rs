@@ -43,6 +43,22 @@ impl Client {
         self.change(Method::PATCH, group_path(name), Some(input), options).await
     }
 
+    /// Pauses a group: once this is answered no attempt of its timers starts. What had been sent before goes on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn pause_group(&self, name: &str, options: &CallOptions) -> Result<Answer<Group>, Error> {
+        self.change(Method::POST, format!("{}/pause", group_path(name)), None::<&()>, options).await
+    }
+
+    /// Lets a paused group go on: what is due goes out, a few timers at first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn resume_group(&self, name: &str, options: &CallOptions) -> Result<Answer<Group>, Error> {
+        self.change(Method::POST, format!("{}/resume", group_path(name)), None::<&()>, options).await
+    }
+
     /// Deletes a group that holds no timers.
     ///
     /// # Errors

@@ -50,6 +50,9 @@ pub struct Group {
     /// How many timers may be pending; none: no bound.
     #[serde(default)]
     pub max_pending: Option<u64>,
+    /// Since when it is paused, if it is.
+    #[serde(default)]
+    pub paused_at: Option<String>,
     /// When it was made; none for `default` until it is changed.
     #[serde(default)]
     pub created_at: Option<String>,
