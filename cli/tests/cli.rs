@@ -576,7 +576,8 @@ async fn a_private_authority_is_named_by_a_file() {
 #[tokio::test]
 async fn a_machine_without_certificate_authorities_is_said_to_be_one() {
     let mut command = timerctl("https://127.0.0.1:1", &["get", "hello"]);
-    let output = command.env("SSL_CERT_FILE", "/nowhere/none.pem").output().await.unwrap();
+    command.env("SSL_CERT_FILE", "/nowhere/none.pem").env_remove("SSL_CERT_DIR");
+    let output = command.output().await.unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("no certificate authorities for https"), "{err}");

@@ -16,7 +16,7 @@ async fn a_path_without_operations_is_unknown() {
         "GET /",
         "GET /api/v1",
         "GET /api/v2/info",
-        "GET a/attempts",
+        "GET a/attempts/1",
         "POST /api/v1/groups/default/cancel",
         "GET /api/v1/groups/default/nothing",
         "GET a/",

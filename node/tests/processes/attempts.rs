@@ -67,7 +67,8 @@ async fn the_history_of_a_timer_is_the_same_through_any_node_and_survives_its_le
     let (cluster, node) = (&cluster, cluster.other_than(leader));
     let ask = || async move { history(cluster, node, "a/b").await };
     assert_eq!(eventually("a history after the leader died", WAIT, ask).await, first);
-    let missing = cluster.client.send("GET", &format!("{}/attempts", cluster.timer(node, "none")), &[], None);
+    let path = format!("{}/attempts", cluster.timer(node, "none"));
+    let missing = cluster.client.send("GET", &path, &[], None);
     assert_eq!(missing.await.unwrap().json["code"], "TIMER_NOT_FOUND");
 }
 
