@@ -1,6 +1,7 @@
-//! A client that makes groups, puts a timer into each, and deletes them, while there are faults. It alone works on its
-//! groups, so it knows what every definite answer has to be: a group whose making was answered is known to every node, and
-//! one whose delete was answered takes nothing. Deliberately absent: what its timers do, which are far away.
+//! A client that makes groups, puts timers into each, pauses and resumes them, and deletes them, while there are faults. It
+//! alone works on its groups, so it knows what every definite answer has to be: a group whose making was answered is known
+//! to every node, one that is paused attempts nothing, and one whose delete was answered takes nothing. What its timers do
+//! is no part of the run's history: it asks them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,11 +13,16 @@ use serde_json::{Value, json};
 
 use crate::client;
 use crate::plan::Plan;
+use crate::receiver::UNRECORDED;
 
 /// Between two tries of a request that was not answered definitely.
 const AGAIN: Duration = Duration::from_millis(300);
 /// Between two groups.
 const PAUSE: Duration = Duration::from_millis(900);
+/// How long a pause lasts, in which a timer becomes due.
+const PAUSED: Duration = Duration::from_secs(3);
+/// How long a timer may take after the end of its group's pause: longer than any fault lasts.
+const DELIVERED_MAX: Duration = Duration::from_secs(120);
 /// Groups whose names are used in turn, so that each comes again with another number of shards.
 const NAMES: u32 = 2;
 
@@ -61,6 +67,7 @@ impl Tender {
             let (status, read) = self.ask("GET", &timer, None).await?;
             self.expect(status == 200, &format!("GET {timer}: {status} {read}"))?;
         }
+        self.pause(&group).await?;
         let (status, kept) = self.ask("DELETE", &group, None).await?;
         self.expect(status == 409, &format!("DELETE {group}, which holds timers: {status} {kept}"))?;
         for id in 0..3 {
@@ -80,6 +87,37 @@ impl Tender {
         let (status, refused) = self.ask("PUT", &timer, Some(far)).await?;
         let fits = status == 404 && refused["code"] == "GROUP_NOT_FOUND";
         self.expect(fits, &format!("PUT {timer}, whose group is gone: {status} {refused}"))
+    }
+
+    /// A pause of the group, in which a timer becomes due; it is delivered afterwards, and erased.
+    async fn pause(&mut self, group: &str) -> Option<()> {
+        let timer = format!("{group}/timers/due");
+        let (status, paused) = self.ask("POST", &format!("{group}/pause"), None).await?;
+        self.expect(status == 200 && paused["pausedAt"].is_string(), &format!("pause: {status} {paused}"))?;
+        let soon = json!({ "delay": "500ms", "callbackUrl": format!("http://r1:9000{UNRECORDED}") });
+        let (status, put) = self.ask("PUT", &timer, Some(soon)).await?;
+        self.expect(status == 201, &format!("PUT {timer}: {status} {put}"))?;
+        tokio::time::sleep(PAUSED).await;
+        let (status, fired) = self.ask("POST", &format!("{timer}/fire"), None).await?;
+        self.expect(status == 409 && fired["code"] == "GROUP_PAUSED", &format!("fire: {status} {fired}"))?;
+        let (status, history) = self.ask("GET", &format!("{timer}/attempts"), None).await?;
+        let none = status == 200 && history["attempts"] == json!([]);
+        self.expect(none, &format!("attempts in a pause of {group}: {status} {history}"))?;
+        let (status, resumed) = self.ask("POST", &format!("{group}/resume"), None).await?;
+        self.expect(status == 200 && resumed["pausedAt"].is_null(), &format!("resume: {status} {resumed}"))?;
+        let since = tokio::time::Instant::now();
+        loop {
+            let (status, read) = self.ask("GET", &timer, None).await?;
+            self.expect(status == 200, &format!("GET {timer}: {status} {read}"))?;
+            if read["state"] == "delivered" {
+                break;
+            }
+            let late = since.elapsed() > DELIVERED_MAX;
+            self.expect(!late, &format!("{timer} is not delivered after the pause of {group}: {read}"))?;
+            tokio::time::sleep(AGAIN).await;
+        }
+        let (status, gone) = self.ask("DELETE", &format!("{timer}?purge=true"), None).await?;
+        self.expect(matches!(status, 200 | 404), &format!("DELETE {timer}: {status} {gone}"))
     }
 
     /// Asks one node after the other, with one key, until there is a definite answer. None: it is over.

@@ -152,7 +152,9 @@ impl Office {
     /// read or memory has its fill. Marks it as read: what is scheduled there meanwhile is noticed.
     pub fn begin_load(&self, horizon: Millis, bounds: &LookAhead) -> Option<(Millis, Sequence)> {
         let mut desk = self.desk.lock();
-        let full = desk.wheel.len() + desk.due >= bounds.timers_max || desk.wheel_bytes >= bounds.bytes_max;
+        // Not what waits for a place at its destination: one that hangs must not keep the others' timers from being read.
+        let timers = desk.wheel.len() + desk.ready.len() + desk.to_park.len();
+        let full = timers >= bounds.timers_max || desk.wheel_bytes >= bounds.bytes_max;
         if desk.frontier.0 >= horizon || full {
             return None;
         }

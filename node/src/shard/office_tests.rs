@@ -109,13 +109,12 @@ fn what_is_to_be_parked_holds_the_cursor_back_until_it_is() {
 }
 
 #[test]
-fn what_is_due_counts_against_the_bound_of_what_is_read_ahead() {
+fn what_is_ready_counts_against_the_bound_of_what_is_read_ahead() {
     let due = due(0);
     let office = office(&due, &[]);
     let bounds = LookAhead { span: Span(60_000), timers_max: 1, bytes_max: 1 << 20 };
-    assert_eq!(collect(&office, NOW), Some(due.clone()));
+    office.collect_due(NOW);
     assert_eq!(office.begin_load(NOW + Span(90_000), &bounds), None);
-    assert_eq!(office.admit(&due, NOW), Admission::Admitted);
-    office.finish(&due);
+    assert_eq!(office.pop_ready(), Some(due));
     assert!(office.begin_load(NOW + Span(90_000), &bounds).is_some());
 }
