@@ -25,6 +25,7 @@ mod lagging;
 mod late_commands;
 mod lists;
 mod many_timers;
+mod moving;
 mod overload;
 mod refusals;
 mod retrying;
