@@ -1,7 +1,7 @@
 //! A client that makes groups, puts timers into each, pauses and resumes them, and deletes them, while there are faults. It
 //! alone works on its groups, so it knows what every definite answer has to be: a group whose making was answered is known
-//! to every node, one that is paused attempts nothing, and one whose delete was answered takes nothing. What its timers do
-//! is no part of the run's history: it asks them.
+//! to every node, its lists have what it holds, one that is paused attempts nothing, and one whose delete was answered takes
+//! nothing. What its timers do is no part of the run's history: it asks them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,6 +23,11 @@ const PAUSE: Duration = Duration::from_millis(900);
 const PAUSED: Duration = Duration::from_secs(3);
 /// How long a timer may take after the end of its group's pause: longer than any fault lasts.
 const DELIVERED_MAX: Duration = Duration::from_secs(120);
+/// The same where the run is over by then: the faults were before.
+const DELIVERED_BY_THE_END_MAX: Duration = Duration::from_secs(75);
+/// Timers in each group, and on a page of their list.
+const TIMERS: u32 = 5;
+const PAGE: usize = 2;
 /// Groups whose names are used in turn, so that each comes again with another number of shards.
 const NAMES: u32 = 2;
 
@@ -59,7 +64,7 @@ impl Tender {
         let shards = self.rng.random_range(1..=self.plan.shards);
         let (status, made) = self.ask("PUT", &group, Some(json!({ "shards": shards }))).await?;
         self.expect(status == 201 && made["shards"] == shards, &format!("PUT {group}: {status} {made}"))?;
-        for id in 0..3 {
+        for id in 0..TIMERS {
             let timer = format!("{group}/timers/{id}");
             let far = json!({ "delay": "30d", "callbackUrl": "http://r1:9000/good" });
             let (status, put) = self.ask("PUT", &timer, Some(far)).await?;
@@ -67,11 +72,13 @@ impl Tender {
             let (status, read) = self.ask("GET", &timer, None).await?;
             self.expect(status == 200, &format!("GET {timer}: {status} {read}"))?;
         }
+        self.list(&group, "", TIMERS).await?;
+        self.list(&group, "&orderBy=executeAt", TIMERS).await?;
         self.pause(&group).await?;
         let (status, kept) = self.ask("DELETE", &group, None).await?;
         self.expect(status == 409, &format!("DELETE {group}, which holds timers: {status} {kept}"))?;
-        for id in 0..3 {
-            for purge in ["", "?purge=true"] {
+        for purge in ["", "?purge=true"] {
+            for id in 0..TIMERS {
                 let timer = format!("{group}/timers/{id}{purge}");
                 let (status, gone) = self.ask("DELETE", &timer, None).await?;
                 // A purge that is asked again may not find its timer any more.
@@ -79,6 +86,9 @@ impl Tender {
                     || (status == 404 && gone["code"] == "TIMER_NOT_FOUND" && !purge.is_empty());
                 self.expect(fits, &format!("DELETE {timer}: {status} {gone}"))?;
             }
+            self.list(&group, "", 0).await?;
+            let cancelled = if purge.is_empty() { TIMERS } else { 0 };
+            self.list(&group, "&state=cancelled", cancelled).await?;
         }
         let (status, deleted) = self.ask("DELETE", &group, None).await?;
         self.expect(status == 204, &format!("DELETE {group}: {status} {deleted}"))?;
@@ -87,6 +97,29 @@ impl Tender {
         let (status, refused) = self.ask("PUT", &timer, Some(far)).await?;
         let fits = status == 404 && refused["code"] == "GROUP_NOT_FOUND";
         self.expect(fits, &format!("PUT {timer}, whose group is gone: {status} {refused}"))
+    }
+
+    /// Reads a list of the group page by page; it must have the timers `0` to `expected` once
+    /// each, in this order where it is by id, and no others.
+    async fn list(&mut self, group: &str, filter: &str, expected: u32) -> Option<()> {
+        let (mut listed, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = format!("{group}/timers?limit={PAGE}{filter}{cursor}");
+            let (status, answer) = self.ask("GET", &page, None).await?;
+            self.expect(status == 200, &format!("GET {page}: {status} {answer}"))?;
+            let timers = answer["timers"].as_array().cloned().unwrap_or_default();
+            listed.extend(timers.iter().map(|timer| timer["id"].as_str().unwrap_or_default().to_owned()));
+            match answer["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        // By time they come as the clocks of their shards' leaders say.
+        if filter.contains("executeAt") {
+            listed.sort();
+        }
+        let expected: Vec<String> = (0..expected).map(|id| id.to_string()).collect();
+        self.expect(listed == expected, &format!("{group}, {filter:?}: {listed:?}, not {expected:?}"))
     }
 
     /// A pause of the group, in which a timer becomes due; it is delivered afterwards, and erased.
@@ -107,7 +140,10 @@ impl Tender {
         self.expect(status == 200 && resumed["pausedAt"].is_null(), &format!("resume: {status} {resumed}"))?;
         let since = tokio::time::Instant::now();
         loop {
-            let (status, read) = self.ask("GET", &timer, None).await?;
+            let Some((status, read)) = self.ask("GET", &timer, None).await else {
+                let late = since.elapsed() > DELIVERED_BY_THE_END_MAX;
+                return self.expect(!late, &format!("{timer} is not delivered by the end")).and(None);
+            };
             self.expect(status == 200, &format!("GET {timer}: {status} {read}"))?;
             if read["state"] == "delivered" {
                 break;

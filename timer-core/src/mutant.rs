@@ -2,8 +2,8 @@
 //! run time, in a build with the feature `mutants`, which no release has. Without it [`Mutant::is_on`] is `false` at
 //! compile time and nothing of this is left.
 
-/// A bug that can be put back. The first twelve are errors that such a system could well have; the others undo
-/// decisions of this one. `docs/reliability.md` says by what each is caught.
+/// A bug that can be put back. Some are errors that any such system could well have; the others undo decisions of this
+/// one. `docs/reliability.md` says by what each is caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Mutant {
@@ -37,11 +37,17 @@ pub enum Mutant {
     CursorOvertakes,
     /// The pointer to a new snapshot is not durable before the old state goes.
     SnapshotFlipNotDurable,
+    /// Attempts of a paused group start.
+    PauseIgnored,
+    /// What was parked is not looked at again.
+    ParkedForgotten,
+    /// A timer stays in the lists that it has left.
+    ListKeepsWhatChanged,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::AcknowledgeBeforeSync,
         Self::DefaultWalMode,
         Self::NoScanAfterElection,
@@ -57,6 +63,9 @@ impl Mutant {
         Self::TokenUsedAgain,
         Self::CursorOvertakes,
         Self::SnapshotFlipNotDurable,
+        Self::PauseIgnored,
+        Self::ParkedForgotten,
+        Self::ListKeepsWhatChanged,
     ];
 
     /// The name on a command line.
@@ -78,6 +87,9 @@ impl Mutant {
             Self::TokenUsedAgain => "token-used-again",
             Self::CursorOvertakes => "cursor-overtakes",
             Self::SnapshotFlipNotDurable => "snapshot-flip-not-durable",
+            Self::PauseIgnored => "pause-ignored",
+            Self::ParkedForgotten => "parked-forgotten",
+            Self::ListKeepsWhatChanged => "list-keeps-what-changed",
         }
     }
 

@@ -11,6 +11,7 @@ use raft_store::StoreError;
 use raft_store::state_machine::{Slot, StateReader};
 use timer_core::command::{Command, Envelope, Park, Parked, Release};
 use timer_core::limits::PARKED_AT_ONCE_MAX;
+use timer_core::mutant::Mutant;
 use timer_core::time::Span;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -101,7 +102,7 @@ impl Parking {
 
     /// Lets go what may go, as many as it is time for.
     pub fn release(&self, dispatcher: &Dispatcher) {
-        if dispatcher.reader.shard_state().parked == 0 {
+        if dispatcher.reader.shard_state().parked == 0 || Mutant::ParkedForgotten.is_on() {
             *self.pace.lock() = Pace::default();
             return;
         }
@@ -177,7 +178,7 @@ fn place(due: &Due) -> Parked {
 /// paused: what is parked is looked at again.
 pub(super) fn is_paused(reader: &StateReader, group: &str) -> bool {
     match reader.group(group) {
-        Ok(record) => record.is_some_and(|group| group.paused_at.is_some()),
+        Ok(record) => record.is_some_and(|group| group.paused_at.is_some()) && !Mutant::PauseIgnored.is_on(),
         Err(error) => {
             tracing::error!(group, %error, "can't read a group");
             true

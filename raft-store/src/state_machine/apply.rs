@@ -7,6 +7,7 @@ use openraft::storage::EntryResponder;
 use timer_core::attempt::Attempt;
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
+use timer_core::mutant::Mutant;
 use timer_core::tables::{Changes, Overlay, Tables, TimerChange, apply, index_keys};
 use timer_core::time::Millis;
 use timer_core::timer::{State, Timer};
@@ -219,8 +220,8 @@ fn put_change(batch: &mut Batch, incarnation: u32, change: &TimerChange) {
         }
     }
     if before.listing != after.listing {
-        for key in before.listing.into_iter().flat_map(|place| listing::keys(incarnation, &change.key, place))
-        {
+        let left = before.listing.filter(|_| !Mutant::ListKeepsWhatChanged.is_on());
+        for key in left.into_iter().flat_map(|place| listing::keys(incarnation, &change.key, place)) {
             batch.delete(key);
         }
         put_listing(batch, incarnation, &change.key, after.listing);
