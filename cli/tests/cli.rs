@@ -511,6 +511,8 @@ async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
         answer(201, group.to_string()),
         answer(200, group.to_string()),
         answer(200, group.to_string()),
+        answer(200, group.to_string()),
+        answer(200, group.to_string()),
         answer(200, page.to_string()),
         answer(204, String::new()),
     ])
@@ -519,6 +521,8 @@ async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
     for args in [
         vec!["group", "create", "orders", "--shards", "4", "--retention", "7d", "--max-pending", "5"],
         vec!["group", "update", "orders", "--no-max-pending", "--max-horizon", "30d"],
+        vec!["group", "pause", "orders"],
+        vec!["group", "resume", "orders"],
         vec!["group", "get", "orders"],
         vec!["group", "list"],
         vec!["group", "delete", "orders"],
@@ -533,6 +537,8 @@ async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
     let expected = [
         format!("PUT {path}"),
         format!("PATCH {path}"),
+        format!("POST {path}/pause"),
+        format!("POST {path}/resume"),
         format!("GET {path}"),
         "GET /api/v1/groups?limit=1000".to_owned(),
         format!("DELETE {path}"),
@@ -545,8 +551,34 @@ async fn groups_have_their_methods_and_paths_and_only_what_is_named_is_sent() {
         "{}",
         shown[0]
     );
-    assert!(shown[3].contains("orders") && shown[3].lines().count() == 2, "{}", shown[3]);
-    assert_eq!(shown[4], "deleted group orders\n");
+    assert!(shown[2].starts_with("paused group orders\n") && shown[3].starts_with("resumed group orders\n"));
+    assert!(shown[5].contains("orders") && shown[5].lines().count() == 2, "{}", shown[5]);
+    assert_eq!(shown[6], "deleted group orders\n");
+}
+
+#[tokio::test]
+async fn a_callback_is_tested_and_its_failure_is_the_exit_code() {
+    let tested = |outcome: &str, status: u16| {
+        let body = json!({
+            "startedAt": "2026-12-01T09:00:00.000Z", "duration": "5ms", "outcome": outcome, "statusCode": status,
+            "answer": "so it is", "answerTruncated": false,
+        });
+        Step::Answer(200, vec![], body.to_string())
+    };
+    let server = FakeServer::start(vec![tested("delivered", 200), tested("failed", 500)]).await;
+    let args = ["test-callback", "--group", "orders", "--url", "https://r/x", "--payload", "{\"a\":1}"];
+    let taken = run(&server.url, &args).await;
+    assert_eq!(
+        (taken.code, taken.out.as_str()),
+        (0, "delivered: 200, 5ms\n  answer  so it is\n"),
+        "{}",
+        taken.err
+    );
+    let failed = run(&server.url, &args).await;
+    assert_eq!((failed.code, failed.err.contains("the callback failed")), (1, true), "{}", failed.err);
+    let seen = &server.seen()[0];
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/api/v1/groups/orders/test-callback"));
+    assert_eq!(seen.json(), json!({"callbackUrl": "https://r/x", "payload": {"a": 1}}));
 }
 
 #[tokio::test]

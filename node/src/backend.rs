@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use timer_core::attempt::Attempt;
-use timer_core::command::{Command, Precondition, PutGroup, Refusal, Reply};
+use timer_core::attempt::{Answer, Attempt};
+use timer_core::command::{AttemptResult, Command, Precondition, PutGroup, Refusal, Reply};
+use timer_core::definition::Definition;
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
@@ -89,6 +90,19 @@ pub enum BackendError {
     Internal(String),
 }
 
+/// What came of a callback that was sent as a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestedCallback {
+    /// What it would have come to for a timer.
+    pub result: AttemptResult,
+    /// What the receiver answered, if it did.
+    pub answer: Option<Answer>,
+    /// When it began.
+    pub started_at: Millis,
+    /// When it was answered, or given up.
+    pub finished_at: Millis,
+}
+
 /// What came of the delete of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupDeleted {
@@ -165,6 +179,15 @@ pub trait Backend: Send + Sync + 'static {
         name: String,
         precondition: Precondition,
     ) -> BoxFuture<'_, Result<GroupDeleted, BackendError>>;
+
+    /// Sends a callback of `definition`, as the timer `key` of its group would, and waits for what comes of it. There is no
+    /// such timer.
+    fn test_callback(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+        definition: Definition,
+    ) -> BoxFuture<'_, Result<TestedCallback, BackendError>>;
 
     /// Reads a group, linearizably.
     fn group(

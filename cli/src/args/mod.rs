@@ -132,6 +132,10 @@ pub enum Command {
     /// and what no leader could do is tried again until --timeout.
     #[command(verbatim_doc_comment)]
     Batch(BatchArgs),
+    /// Send a callback now, without a timer, and show what comes back
+    ///
+    /// As a timer of --group would send it. The exit code is 1 if the callback fails.
+    TestCallback(Box<TestCallbackArgs>),
     /// Make, show, change and delete groups
     #[command(subcommand)]
     Group(GroupCommand),
@@ -171,6 +175,13 @@ pub struct GetArgs {
     /// Show the values of callback headers
     #[arg(long)]
     pub reveal: bool,
+}
+
+/// `timerctl test-callback`.
+#[derive(Debug, clap::Args)]
+pub struct TestCallbackArgs {
+    #[command(flatten)]
+    pub definition: DefinitionArgs,
 }
 
 /// `timerctl attempts`.

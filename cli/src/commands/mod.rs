@@ -12,6 +12,7 @@ mod group;
 mod list;
 pub mod listen;
 mod redrive;
+mod test_callback;
 mod update;
 
 use durable_timer::{Answer, CallOptions, Client, Error, RetrySettings, Timer, TimerName};
@@ -33,6 +34,7 @@ pub async fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
         Command::Fire(args) => fire::run(&global, args, output).await,
         Command::Redrive(args) => redrive::run(&global, args, output).await,
         Command::Batch(args) => batch::run(&global, args, output).await,
+        Command::TestCallback(args) => test_callback::run(&global, *args, output).await,
         Command::Group(command) => group::run(&global, command, output).await,
         Command::Cluster(ClusterCommand::Status) => cluster::status(&global, output).await,
         Command::Config(ConfigCommand::Check) => config::check(&global, output).await,

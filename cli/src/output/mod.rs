@@ -11,11 +11,14 @@ mod list;
 mod listen;
 mod relative;
 mod table;
+mod tested_callback;
 mod timer;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use durable_timer::{Answer, AttemptList, BatchResults, ClusterView, Group, GroupPage, Timer, TimerPage};
+use durable_timer::{
+    Answer, AttemptList, BatchResults, ClusterView, Group, GroupPage, TestedCallback, Timer, TimerPage,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -49,6 +52,11 @@ impl Output {
     /// What came of a timer's attempts.
     pub fn attempts(&mut self, answer: &Answer<AttemptList>) -> Result<(), Failure> {
         self.either(&attempts::text(&answer.value.attempts, clock::now()), &answer.body)
+    }
+
+    /// What came of a callback that was sent as a test.
+    pub fn tested_callback(&mut self, answer: &Answer<TestedCallback>) -> Result<(), Failure> {
+        self.either(&tested_callback::text(&answer.value), &answer.body)
     }
 
     /// A page of timers; scripts get the server's page, one a line.

@@ -26,4 +26,5 @@ pub mod router;
 mod search;
 pub mod serve;
 mod start;
+mod test_callback;
 pub mod view;

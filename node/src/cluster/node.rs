@@ -121,6 +121,8 @@ pub struct Running {
     pub context: DispatchContext,
     /// Attempts at the same time, at most.
     pub room_max: usize,
+    /// The places for tests of callbacks.
+    pub callback_tests: Semaphore,
 }
 
 impl Node {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft_store::{PeerNode, Stores};
+use tokio::sync::Semaphore;
 
 use super::groups::KnownGroups;
 use super::inbound::{log_ends, member_out};
 use super::node::{Node, Running, size};
+use super::test_callback::CALLBACK_TESTS_AT_ONCE_MAX;
 use super::{formation, housekeeping};
 use crate::blocking::away;
 use crate::config::settings::Settings;
@@ -134,6 +136,7 @@ impl Node {
             hosts,
             context,
             room_max,
+            callback_tests: Semaphore::new(CALLBACK_TESTS_AT_ONCE_MAX),
         }))
     }
 

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use timer_core::attempt::Attempt;
 use timer_core::command::{Command, Envelope, PauseGroup, Precondition, PutGroup, Reply};
+use timer_core::definition::Definition;
 use timer_core::group::Group;
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
@@ -16,7 +17,7 @@ use tokio::time::{Duration, Instant};
 use super::node::{Node, Running};
 use crate::backend::{
     Applied, Backend, BackendError, ClusterView, GroupDeleted, Listed, NodeView, RequestContext, ShardView,
-    TimerView,
+    TestedCallback, TimerView,
 };
 use crate::environment::ManualClock;
 use crate::shard::host::ShardHost;
@@ -151,6 +152,15 @@ impl Backend for Node {
             running.change_group(&mut envelope, deadline).await
         }
         .boxed()
+    }
+
+    fn test_callback(
+        &self,
+        context: RequestContext,
+        key: TimerKey,
+        definition: Definition,
+    ) -> BoxFuture<'_, Result<TestedCallback, BackendError>> {
+        async move { self.running_or_unavailable()?.test_callback(context, key, definition).await }.boxed()
     }
 
     fn delete_group(

@@ -8,10 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use timer_core::attempt::{Answer, Attempt, Trigger};
 use timer_core::command::AttemptResult;
+use timer_core::time::Millis;
 
 use super::duration;
 use super::output::{error_kind, json_response};
 use super::problem::Problem;
+use crate::backend::TestedCallback;
 use crate::rfc3339;
 
 #[derive(Serialize)]
@@ -26,10 +28,18 @@ struct AttemptBody<'a> {
     number: u32,
     trigger: &'static str,
     scheduled_at: String,
+    counted: bool,
+    #[serde(flatten)]
+    came: Came<'a>,
+}
+
+/// What came of one request.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Came<'a> {
     started_at: String,
     duration: String,
     outcome: &'static str,
-    counted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_execute_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,25 +68,44 @@ pub fn history_response(attempts: &[Attempt]) -> Result<Response, Problem> {
     json_response(StatusCode::OK, &History { attempts: attempts.iter().map(body).collect() })
 }
 
+/// The answer that shows what came of a callback that was sent as a test.
+///
+/// # Errors
+/// As [`history_response`].
+pub fn tested_response(tested: &TestedCallback) -> Result<Response, Problem> {
+    let times = (tested.started_at, tested.finished_at);
+    json_response(StatusCode::OK, &came(&tested.result, tested.answer.as_ref(), times))
+}
+
 fn body(attempt: &Attempt) -> AttemptBody<'_> {
-    let answer = attempt.details.answer.as_ref();
+    let times = (attempt.started_at, attempt.finished_at);
+    AttemptBody {
+        generation: attempt.generation.0,
+        number: attempt.number,
+        trigger: trigger_name(attempt.details.trigger),
+        scheduled_at: rfc3339::format(attempt.details.scheduled_at),
+        counted: attempt.counted,
+        came: came(&attempt.result, attempt.details.answer.as_ref(), times),
+    }
+}
+
+fn came<'a>(
+    result: &'a AttemptResult,
+    answer: Option<&'a Answer>,
+    (started_at, finished_at): (Millis, Millis),
+) -> Came<'a> {
     let text = answer.map(|answer| str::from_utf8(answer.body()));
-    let (outcome, next, error) = match &attempt.result {
+    let (outcome, next, error) = match result {
         AttemptResult::Delivered => ("delivered", None, None),
         AttemptResult::DeliveredNext { execute_at, .. } => ("delivered", Some(*execute_at), None),
         AttemptResult::Failed { error, .. } => ("failed", None, Some(error)),
         AttemptResult::Deferred { until } => ("deferred", Some(*until), None),
         AttemptResult::Skipped => ("skipped", None, None),
     };
-    AttemptBody {
-        generation: attempt.generation.0,
-        number: attempt.number,
-        trigger: trigger_name(attempt.details.trigger),
-        scheduled_at: rfc3339::format(attempt.details.scheduled_at),
-        started_at: rfc3339::format(attempt.started_at),
-        duration: duration::format(attempt.finished_at.since(attempt.started_at)),
+    Came {
+        started_at: rfc3339::format(started_at),
+        duration: duration::format(finished_at.since(started_at)),
         outcome,
-        counted: attempt.counted,
         next_execute_at: next.map(rfc3339::format),
         status_code: answer.map(Answer::status),
         error: error.map(|error| ErrorBody { kind: error_kind(error.kind), message: &error.message }),

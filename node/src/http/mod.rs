@@ -39,7 +39,7 @@ use crate::environment::Entropy;
 use handlers::{
     batch, cluster, create_timer, delete_group, delete_timer, dev_clock, error_page, fire_timer, get_group,
     get_timer, health, info, list_attempts, list_groups, list_timers, metrics, patch_group, patch_timer,
-    pause_group, put_group, put_timer, redrive_timer, routing, unknown,
+    pause_group, put_group, put_timer, redrive_timer, routing, test_callback, unknown,
 };
 
 /// What all requests share. Clones share it.
@@ -103,6 +103,7 @@ pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)
         ("/api/v1/groups/{group}", group),
         ("/api/v1/groups/{group}/pause", post(pause_group::pause_group)),
         ("/api/v1/groups/{group}/resume", post(pause_group::resume_group)),
+        ("/api/v1/groups/{group}/test-callback", post(test_callback::test_callback)),
         ("/api/v1/groups/{group}/timers", post(create_timer::create_timer).get(list_timers::list_timers)),
         ("/api/v1/groups/{group}/batch", post(batch::batch)),
         ("/api/v1/groups/{group}/timers/{id}", timer),

@@ -20,6 +20,7 @@ pub fn name(request: &Request) -> &'static str {
         (&Method::DELETE, "/groups/{group}") => "deleteGroup",
         (&Method::POST, "/groups/{group}/pause") => "pauseGroup",
         (&Method::POST, "/groups/{group}/resume") => "resumeGroup",
+        (&Method::POST, "/groups/{group}/test-callback") => "testCallback",
         (&Method::POST, "/groups/{group}/timers") => "createTimer",
         (&Method::GET, "/groups/{group}/timers") => "listTimers",
         (&Method::POST, "/groups/{group}/batch") => "batchTimers",

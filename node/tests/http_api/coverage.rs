@@ -333,6 +333,36 @@ async fn what_a_history_answers() -> Api {
     api
 }
 
+async fn what_a_test_of_a_callback_answers() -> Api {
+    let api = Api::new();
+    let line = |group: &str| format!("POST /api/v1/groups/{group}/test-callback");
+    let here = line("default");
+    api.call(&here, r#"{"callbackUrl": "http://r/"}"#).await.ok();
+    api.call(&here, timer("")).await.ok();
+    for (body, status, code) in [
+        ("{}", 400, "INVALID_ARGUMENT"),
+        (r#"{"callbackUrl": "http://r/", "callbackTimeout": "1h"}"#, 422, "OUT_OF_RANGE"),
+        (r#"{"callbackUrl": "http://blocked/"}"#, 422, "BLOCKED_ADDRESS"),
+    ] {
+        assert_eq!(api.call(&here, body).await.problem(), (status, code), "{body}");
+    }
+    assert_eq!(api.call(&line("other"), timer("")).await.problem(), (404, "GROUP_NOT_FOUND"));
+    for (name, value, status) in [("content-length", "1048577", 413), ("content-type", "text/plain", 415)] {
+        assert_eq!(api.call_with(&here, &[(name, value)], timer("")).await.status, status);
+    }
+    let (reason, retry_after, outcome) = ("a test".to_owned(), Duration::from_secs(1), Applied::NotApplied);
+    for error in [
+        BackendError::Internal(reason.clone()),
+        BackendError::Unavailable { shard: 3, outcome, reason: reason.clone(), retry_after },
+        BackendError::Overloaded { reason, retry_after },
+        BackendError::TimedOut { outcome, waited: retry_after },
+    ] {
+        api.fail_next(error.clone());
+        assert!(api.call(&here, timer("")).await.status.is_server_error(), "{error:?}");
+    }
+    api
+}
+
 async fn what_the_node_says_of_itself() -> Api {
     let api = Api::new();
     for line in OF_THE_NODE {
@@ -381,6 +411,7 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_a_quota_does_not_allow().await,
         what_a_paused_group_does_not_allow().await,
         what_a_history_answers().await,
+        what_a_test_of_a_callback_answers().await,
         what_the_node_says_of_itself().await,
     ];
     apis.extend(what_the_clock_answers().await);

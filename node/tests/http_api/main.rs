@@ -17,4 +17,5 @@ mod repetition;
 mod schema;
 mod server;
 mod support;
+mod test_callback;
 mod times;

@@ -13,7 +13,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use node::backend::{
-    Backend, BackendError, ClusterView, GroupDeleted, Listed, NodeView, RequestContext, ShardView, TimerView,
+    Backend, BackendError, ClusterView, GroupDeleted, Listed, NodeView, RequestContext, ShardView,
+    TestedCallback, TimerView,
 };
 use node::environment::{Clock as _, ManualClock, SystemEntropy};
 use node::http::{HttpSettings, HttpState, UrlCheck, UrlFault, router};
@@ -24,6 +25,7 @@ use timer_core::command::{
     AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, PauseGroup,
     Precondition, PutGroup, Refusal, Reply, SetGroup, StepGroup,
 };
+use timer_core::definition::{Definition, Payload};
 use timer_core::group::{Group, GroupCounts, GroupTerms, Phase};
 use timer_core::ids::{NodeId, TimerKey};
 use timer_core::list::{ListQuery, Place};
@@ -35,6 +37,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::contract::{Asked, CONTRACT};
+use crate::operations::died;
 
 /// 2026-11-25T10:00:00Z, where the clock of every test begins.
 pub const START: Millis = Millis(1_795_600_800_000);
@@ -343,6 +346,30 @@ impl Backend for FakeBackend {
         let pause = PauseGroup { name, paused, shards: 8, precondition };
         let reply = self.change_group(envelope_of(context, Command::PauseGroup(pause)));
         async { Ok(reply) }.boxed()
+    }
+
+    fn test_callback(
+        &self,
+        _: RequestContext,
+        key: TimerKey,
+        definition: Definition,
+    ) -> BoxFuture<'_, Result<TestedCallback, BackendError>> {
+        let shard = &mut self.shard.lock();
+        if let Some(error) = shard.errors.pop_front() {
+            return async { Err(error) }.boxed();
+        }
+        if shard.state_of_group(&key.group).is_none() {
+            return async { Err(BackendError::GroupNotFound) }.boxed();
+        }
+        let started_at = self.clock.now();
+        let finished_at = started_at + definition.callback.timeout;
+        // As a receiver would that gives back what it gets.
+        let (status, result) = match definition.payload {
+            Payload::None => (500, died()),
+            Payload::Json(_) | Payload::Binary { .. } => (200, AttemptResult::Delivered),
+        };
+        let answer = Some(Answered::new(status, key.id.as_bytes(), false));
+        async move { Ok(TestedCallback { result, answer, started_at, finished_at }) }.boxed()
     }
 
     fn delete_group(

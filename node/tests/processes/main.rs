@@ -30,3 +30,4 @@ mod overload;
 mod refusals;
 mod retrying;
 mod survives_kills;
+mod test_callback;

@@ -43,7 +43,7 @@ pub use client::builder::ClientBuilder;
 pub use client::retry::RetrySettings;
 pub use client::{Answer, CallOptions, Client};
 pub use error::{BuildError, Error, Failure, Outcome, Problem, TlsFault};
-pub use model::attempt::{Attempt, AttemptError, AttemptList, AttemptOutcome, Trigger};
+pub use model::attempt::{Attempt, AttemptError, AttemptList, AttemptOutcome, TestedCallback, Trigger};
 pub use model::batch::{BatchOperation, BatchResult, BatchResults};
 pub use model::cluster::{Clock, ClusterView, Info, NodeView, Routing, ShardLeader, ShardView};
 pub use model::group::{Group, GroupInput, GroupPage};

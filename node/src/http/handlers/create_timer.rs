@@ -46,7 +46,8 @@ pub async fn create_timer(State(state): State<HttpState>, request: Request) -> R
     change.submit(&state, "create", Some(fingerprint), command).await?.response()
 }
 
-fn random_id(entropy: &dyn Entropy) -> String {
+/// An id that nobody else has.
+pub(super) fn random_id(entropy: &dyn Entropy) -> String {
     let mut bytes = [0; 17];
     entropy.fill(&mut bytes);
     fingerprint::id_of_bytes(&bytes)

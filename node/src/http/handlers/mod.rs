@@ -23,6 +23,7 @@ pub mod put_group;
 pub mod put_timer;
 pub mod redrive_timer;
 pub mod routing;
+pub mod test_callback;
 pub mod unknown;
 
 mod group_change;

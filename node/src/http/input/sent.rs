@@ -69,10 +69,22 @@ impl Sent {
     /// # Errors
     /// The problem of all faults in it.
     pub fn read(body: &[u8], shape: Shape, rules: Rules<'_>) -> Result<Self, Problem> {
+        Self::read_fields(body, |reader| Self::fields(reader, shape, rules, shape == Shape::Whole))
+    }
+
+    /// Reads a whole definition that need not say when.
+    ///
+    /// # Errors
+    /// The problem of all faults in it.
+    pub fn read_sample(body: &[u8], rules: Rules<'_>) -> Result<Self, Problem> {
+        Self::read_fields(body, |reader| Self::fields(reader, Shape::Whole, rules, false))
+    }
+
+    fn read_fields(body: &[u8], fields: impl FnOnce(Reader<'_, '_>) -> Self) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|_| Problem::invalid("body", "must be UTF-8"))?;
         let mut faults = Faults::default();
         let sent = match Reader::new(text, "", &mut faults) {
-            Ok(reader) => Some(Self::fields(reader, shape, rules)),
+            Ok(reader) => Some(fields(reader)),
             Err(fault) => {
                 faults.add("body", fault);
                 None
@@ -81,14 +93,14 @@ impl Sent {
         faults.into_result(sent)
     }
 
-    fn fields(mut reader: Reader<'_, '_>, shape: Shape, rules: Rules<'_>) -> Self {
+    fn fields(mut reader: Reader<'_, '_>, shape: Shape, rules: Rules<'_>, needs_time: bool) -> Self {
         let needs_url = shape == Shape::Whole && !reader.has("callbackUrl");
         let sent = Self {
             id: match shape {
                 Shape::Whole => reader.value("id", Null::Refused, timer_id),
                 Shape::Patch => None,
             },
-            when: when(&mut reader, shape, rules.now),
+            when: when(&mut reader, needs_time, rules.now),
             url: reader.value("callbackUrl", Null::Refused, |raw| callback::url(raw, rules.url_check)),
             method: reader.value("callbackMethod", shape.null(Method::default()), |raw| {
                 values::choice(raw, &callback::METHODS)
@@ -200,7 +212,7 @@ pub(super) fn timer_id(raw: &serde_json::value::RawValue) -> Result<String, Faul
 }
 
 /// `executeAt` or `delay`, of which a whole definition has exactly one.
-fn when(reader: &mut Reader<'_, '_>, shape: Shape, now: Millis) -> Option<When> {
+fn when(reader: &mut Reader<'_, '_>, is_needed: bool, now: Millis) -> Option<When> {
     let (had_at, had_delay) = (reader.has("executeAt"), reader.has("delay"));
     let horizon = now + HORIZON_MAX;
     let at = reader.value("executeAt", Null::Refused, |raw| {
@@ -210,7 +222,7 @@ fn when(reader: &mut Reader<'_, '_>, shape: Shape, now: Millis) -> Option<When> 
     let delay = reader.value("delay", Null::Refused, |raw| values::span(raw, Span(0), HORIZON_MAX));
     match (had_at, had_delay) {
         (true, true) => reader.fault("delay", Fault::schema("must not stand beside executeAt")),
-        (false, false) if shape == Shape::Whole => {
+        (false, false) if is_needed => {
             reader.fault("executeAt", Fault::schema("is needed, or delay"));
         }
         (true, false) | (false, true) | (false, false) => {}

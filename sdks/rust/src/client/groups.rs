@@ -5,7 +5,9 @@ use http::Method;
 use super::call::Call;
 use super::{Answer, CallOptions, Client};
 use crate::error::Error;
+use crate::model::attempt::TestedCallback;
 use crate::model::group::{Group, GroupInput, GroupPage};
+use crate::model::input::TimerInput;
 use crate::path::{encode, group_path};
 
 impl Client {
@@ -41,6 +43,23 @@ impl Client {
         options: &CallOptions,
     ) -> Result<Answer<Group>, Error> {
         self.change(Method::PATCH, group_path(name), Some(input), options).await
+    }
+
+    /// Sends a callback now, as a timer of this definition in the group `name` would, and gives what came of it. `input` need
+    /// not say when; nothing is stored and nothing is tried again.
+    ///
+    /// # Errors
+    /// See [`Error`]; that the callback failed is none.
+    pub async fn test_callback(
+        &self,
+        name: &str,
+        input: &TimerInput,
+        options: &CallOptions,
+    ) -> Result<Answer<TestedCallback>, Error> {
+        let mut call = Call::new(Method::POST, format!("{}/test-callback", group_path(name)));
+        call.json(input)?;
+        call.context(options)?;
+        self.answer(call).await
     }
 
     /// Pauses a group: once this is answered no attempt of its timers starts. What had been sent before goes on.

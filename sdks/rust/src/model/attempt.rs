@@ -49,6 +49,36 @@ pub struct Attempt {
     pub answer_truncated: bool,
 }
 
+/// What came of a callback that was sent as a test.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestedCallback {
+    /// When it began.
+    pub started_at: String,
+    /// How long it took.
+    pub duration: String,
+    /// What a timer would take it for.
+    pub outcome: AttemptOutcome,
+    /// The time that the receiver asked for.
+    #[serde(default)]
+    pub next_execute_at: Option<String>,
+    /// The receiver's status, if it answered.
+    #[serde(default)]
+    pub status_code: Option<u16>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<AttemptError>,
+    /// The begin of the answer's body, if that is text.
+    #[serde(default)]
+    pub answer: Option<String>,
+    /// The same where it is not.
+    #[serde(default)]
+    pub answer_base64: Option<String>,
+    /// Whether the body went on.
+    #[serde(default)]
+    pub answer_truncated: bool,
+}
+
 /// Why an attempt was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
