@@ -5,6 +5,7 @@ use prost::Message as _;
 use timer_core::command::{PutGroup, SetGroup, StepGroup};
 use timer_core::group::{Group, GroupCounts, GroupSettings, KeptGroupAnswer};
 use timer_core::ids::Sequence;
+use timer_core::secret::SigningSecret;
 use timer_core::time::{Millis, Span};
 use timer_core::timer::RequestKey;
 
@@ -97,6 +98,7 @@ impl From<&Group> for wire::Group {
             updated_at_ms: group.updated_at.0,
             settled: group.settled,
             answers: group.answers.iter().map(Into::into).collect(),
+            secrets: group.secrets.iter().map(Into::into).collect(),
         }
     }
 }
@@ -116,6 +118,7 @@ impl TryFrom<wire::Group> for Group {
             updated_at: Millis(wire.updated_at_ms),
             settled: wire.settled,
             answers: wire.answers.into_iter().map(KeptGroupAnswer::try_from).collect::<Result<_, _>>()?,
+            secrets: wire.secrets.into_iter().map(SigningSecret::try_from).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -5,12 +5,14 @@ use std::convert::Infallible;
 
 use crate::attempt::{Answer, Attempt, Details, Trigger};
 use crate::command::{
-    AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Patch,
-    Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
+    AddSigningSecret, AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice,
+    OpenSession, Outcome, Patch, Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply,
+    patch::RetryPatch,
 };
 use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
 use crate::group::{Group, GroupCounts, GroupSettings, Phase};
 use crate::ids::{NodeId, Sequence, TimerKey};
+use crate::secret::SecretBytes;
 use crate::shard_state::ShardState;
 use crate::tables::{Overlay, Tables, apply, index_keys, lowest_position};
 use crate::time::Millis;
@@ -216,7 +218,13 @@ pub(crate) fn group_in(name: &str, version: u64) -> Group {
         updated_at: Millis(START),
         settled: true,
         answers: Vec::new(),
+        secrets: Vec::new(),
     }
+}
+
+/// A secret whose bytes are all `byte`, in a cluster of four shards.
+pub(crate) fn add_secret(group: &str, byte: u8) -> AddSigningSecret {
+    AddSigningSecret { group: group.into(), secret: SecretBytes::new([byte; 32]), shards: 4 }
 }
 
 pub(crate) fn fence(session: u64, attempt: Option<(Sequence, u64)>) -> Fence {
@@ -290,8 +298,9 @@ macro_rules! command_from {
     };
 }
 
-use crate::command::{AdvanceCursor, Expire, HandOver, SetGroup, StepGroup};
+use crate::command::{AdvanceCursor, Expire, HandOver, RemoveSigningSecret, SetGroup, StepGroup};
 command_from!(
-    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup;
+    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup,
+    AddSigningSecret, RemoveSigningSecret;
     Put, Patch, Outcome, PutGroup, SetGroup
 );
