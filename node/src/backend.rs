@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use timer_core::attempt::Attempt;
-use timer_core::command::{Command, Precondition, PutGroup, Refusal, Reply};
+use timer_core::command::{
+    AddSigningSecret, Command, Precondition, PutGroup, Refusal, RemoveSigningSecret, Reply,
+};
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
 use timer_core::list::ListQuery;
@@ -147,6 +149,20 @@ pub trait Backend: Send + Sync + 'static {
     /// Makes or changes a group. The answer comes when all its shards have it.
     fn put_group(&self, context: RequestContext, put: PutGroup)
     -> BoxFuture<'_, Result<Reply, BackendError>>;
+
+    /// Gives a group one more signing secret. The answer comes when all its shards sign with it.
+    fn add_signing_secret(
+        &self,
+        context: RequestContext,
+        add: AddSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>>;
+
+    /// Takes a signing secret from a group. The answer comes when none of its shards signs with it any more.
+    fn remove_signing_secret(
+        &self,
+        context: RequestContext,
+        remove: RemoveSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>>;
 
     /// Deletes a group that holds no timers, if `precondition` holds.
     fn delete_group(

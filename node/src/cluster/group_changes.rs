@@ -21,7 +21,8 @@ const ROUND_WAIT: Duration = Duration::from_secs(5);
 const DELETE_TRIES_MAX: u32 = 5;
 
 impl Running {
-    /// Makes or changes a group; `envelope` holds a [`PutGroup`](timer_core::command::PutGroup). Answered when all its shards have it.
+    /// Makes or changes a group; `envelope` holds a [`PutGroup`](timer_core::command::PutGroup), or another command that changes
+    /// one and names no step. Answered when all its shards have it.
     ///
     /// # Errors
     /// See [`BackendError`].

@@ -8,12 +8,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_store::StoreError;
 use raft_store::failpoint::Failpoint;
 use raft_store::state_machine::StateReader;
 use timer_core::attempt::Details;
 use timer_core::command::{AttemptResult, Command, Envelope, Outcome};
 use timer_core::definition::LatePolicy;
 use timer_core::limits::CLOCK_OFFSET_MAX;
+use timer_core::secret::SecretBytes;
 use timer_core::time::{Millis, Span};
 use timer_core::timer::Timer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -244,11 +246,23 @@ impl Dispatcher {
             // It comes back through the ready queue when a place is free.
             return;
         }
-        self.send(due, timer, now).await;
+        match self.secrets(&due) {
+            Ok(secrets) => self.send(due, timer, secrets, now).await,
+            Err(e) => {
+                tracing::error!(timer = %due.key, error = %e, "can't read the group of a timer that is due");
+                self.office.retreat(due, now + Span::from_secs(1));
+            }
+        }
         self.context.destinations.leave(&destination);
     }
 
-    async fn send(&self, due: Due, timer: Timer, now: Millis) {
+    /// What the group of a timer signs with, as this shard has it: a secret that is gone from here signs nothing more.
+    fn secrets(&self, due: &Due) -> Result<Vec<SecretBytes>, StoreError> {
+        let group = self.reader.group(&due.key.group)?;
+        Ok(group.map_or_else(Vec::new, |group| group.secrets.iter().map(|one| one.secret).collect()))
+    }
+
+    async fn send(&self, due: Due, timer: Timer, secrets: Vec<SecretBytes>, now: Millis) {
         let number = timer.attempts + timer.deferrals + 1;
         let until = now + Span(timer.definition.callback.timeout.0 + CLOCK_OFFSET_MAX.0);
         if !(self.may_start)() {
@@ -264,7 +278,7 @@ impl Dispatcher {
             self.context.metrics.attempt_skipped();
             Report { result: AttemptResult::Skipped, answer: None, started_at: now, finished_at: now }
         } else {
-            match self.call(&timer, number, token, (now, until)).await {
+            match self.call(&timer, secrets, (number, token), (now, until)).await {
                 Ok(report) => report,
                 Err(Withheld) => return self.office.hold(due),
             }
@@ -288,8 +302,8 @@ impl Dispatcher {
     async fn call(
         &self,
         timer: &Timer,
-        number: u32,
-        token: u64,
+        secrets: Vec<SecretBytes>,
+        (number, token): (u32, u64),
         (now, until): (Millis, Millis),
     ) -> Result<Report, Withheld> {
         let attempt = Attempt {
@@ -299,6 +313,7 @@ impl Dispatcher {
             late_ms: now.since(timer.due_at()).0,
             cluster_id: self.context.cluster_id.clone(),
             manual: timer.manual,
+            secrets,
         };
         self.context.metrics.attempt_started(attempt.late_ms);
         let sent = self.context.sender.send(&attempt, self.may_send(until)).await;

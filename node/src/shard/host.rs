@@ -411,7 +411,7 @@ fn stamp_check(clocks: &Clocks) -> StampCheck {
 /// Whether a client's command makes the state larger.
 fn grows(command: &Command) -> bool {
     match command {
-        Command::Put(_) | Command::Patch(_) | Command::PutGroup(_) => true,
+        Command::Put(_) | Command::Patch(_) | Command::PutGroup(_) | Command::AddSigningSecret(_) => true,
         Command::Delete(_)
         | Command::Fire(_)
         | Command::Redrive(_)
@@ -421,7 +421,8 @@ fn grows(command: &Command) -> bool {
         | Command::AdvanceCursor(_)
         | Command::Expire(_)
         | Command::StepGroup(_)
-        | Command::SetGroup(_) => false,
+        | Command::SetGroup(_)
+        | Command::RemoveSigningSecret(_) => false,
     }
 }
 
@@ -440,6 +441,8 @@ fn fence_of(command: &mut Command) -> Option<(TimerKey, &mut Fence)> {
         | Command::Expire(_)
         | Command::PutGroup(_)
         | Command::StepGroup(_)
-        | Command::SetGroup(_) => None,
+        | Command::SetGroup(_)
+        | Command::AddSigningSecret(_)
+        | Command::RemoveSigningSecret(_) => None,
     }
 }

@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use timer_core::attempt::{Answer as Answered, Attempt, Details};
 use timer_core::command::{
-    AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, Precondition, PutGroup,
-    Refusal, Reply, SetGroup, StepGroup,
+    AddSigningSecret, AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome,
+    Precondition, PutGroup, Refusal, RemoveSigningSecret, Reply, SetGroup, StepGroup,
 };
 use timer_core::group::{Group, GroupCounts, GroupTerms, Phase};
 use timer_core::ids::{NodeId, TimerKey};
@@ -150,6 +150,17 @@ impl FakeBackend {
         held.counts
     }
 
+    fn change_group(&self, context: RequestContext, command: Command) -> Result<Reply, BackendError> {
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return Err(error);
+        }
+        let reply = self.meta.lock().run(self.clock.now(), envelope_of(context, command));
+        if let Reply::Group(done) = &reply {
+            self.copy(&done.group);
+        }
+        Ok(reply)
+    }
+
     /// The groups that are there, by name.
     fn known_groups(&self) -> Vec<Group> {
         let meta = self.meta.lock();
@@ -224,7 +235,9 @@ impl Backend for FakeBackend {
             | Command::Expire(_)
             | Command::PutGroup(_)
             | Command::StepGroup(_)
-            | Command::SetGroup(_) => panic!("not for the HTTP layer to send: {command:?}"),
+            | Command::SetGroup(_)
+            | Command::AddSigningSecret(_)
+            | Command::RemoveSigningSecret(_) => panic!("not for the HTTP layer to send: {command:?}"),
         }
         // What a node knows of the group.
         let group = command.timer().and_then(|key| shard.state_of_group(&key.group));
@@ -311,15 +324,26 @@ impl Backend for FakeBackend {
         context: RequestContext,
         put: PutGroup,
     ) -> BoxFuture<'_, Result<Reply, BackendError>> {
-        if let Some(error) = self.shard.lock().errors.pop_front() {
-            return async { Err(error) }.boxed();
-        }
-        let envelope = envelope_of(context, Command::PutGroup(Box::new(put)));
-        let reply = self.meta.lock().run(self.clock.now(), envelope);
-        if let Reply::Group(done) = &reply {
-            self.copy(&done.group);
-        }
-        async { Ok(reply) }.boxed()
+        let reply = self.change_group(context, Command::PutGroup(Box::new(put)));
+        async { reply }.boxed()
+    }
+
+    fn add_signing_secret(
+        &self,
+        context: RequestContext,
+        add: AddSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        let reply = self.change_group(context, Command::AddSigningSecret(add));
+        async { reply }.boxed()
+    }
+
+    fn remove_signing_secret(
+        &self,
+        context: RequestContext,
+        remove: RemoveSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        let reply = self.change_group(context, Command::RemoveSigningSecret(remove));
+        async { reply }.boxed()
     }
 
     fn delete_group(
