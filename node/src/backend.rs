@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use timer_core::attempt::{Answer, Attempt};
-use timer_core::command::{AttemptResult, Command, Precondition, PutGroup, Refusal, Reply};
+use timer_core::command::{
+    AddSigningSecret, AttemptResult, Command, Precondition, PutGroup, Refusal, RemoveSigningSecret, Reply,
+};
 use timer_core::definition::Definition;
 use timer_core::group::{Group, GroupCounts};
 use timer_core::ids::TimerKey;
@@ -170,6 +172,20 @@ pub trait Backend: Send + Sync + 'static {
         name: String,
         paused: bool,
         precondition: Precondition,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>>;
+
+    /// Gives a group one more signing secret. The answer comes when all its shards sign with it.
+    fn add_signing_secret(
+        &self,
+        context: RequestContext,
+        add: AddSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>>;
+
+    /// Takes a signing secret from a group. The answer comes when none of its shards signs with it any more.
+    fn remove_signing_secret(
+        &self,
+        context: RequestContext,
+        remove: RemoveSigningSecret,
     ) -> BoxFuture<'_, Result<Reply, BackendError>>;
 
     /// Deletes a group that holds no timers, if `precondition` holds.

@@ -2,7 +2,7 @@
 
 use timer_core::command::{
     AdvanceCursor, Command, Delete, Expire, Fence, Fire, HandOver, OpenSession, Patch, Precondition, Put,
-    Redrive, patch::RetryPatch,
+    Redrive, RemoveSigningSecret, patch::RetryPatch,
 };
 use timer_core::definition::{DeadOn, LatePolicy, Payload};
 use timer_core::ids::{NodeId, Sequence, TimerKey};
@@ -42,6 +42,10 @@ impl From<&Command> for Kind {
             Command::PutGroup(put) => Self::PutGroup((&**put).into()),
             Command::StepGroup(step) => Self::StepGroup(step.into()),
             Command::SetGroup(set) => Self::SetGroup((&**set).into()),
+            Command::AddSigningSecret(add) => Self::AddSigningSecret(add.into()),
+            Command::RemoveSigningSecret(RemoveSigningSecret { group, id }) => {
+                Self::RemoveSigningSecret(wire::RemoveSigningSecret { group: group.clone(), id: id.0 })
+            }
             Command::PauseGroup(pause) => Self::PauseGroup(pause.into()),
             Command::Park(park) => Self::Park(park.into()),
             Command::Release(release) => Self::Release(release.into()),
@@ -78,6 +82,10 @@ impl TryFrom<Kind> for Command {
             Kind::PutGroup(put) => Self::PutGroup(Box::new(put.try_into()?)),
             Kind::StepGroup(step) => Self::StepGroup(step.try_into()?),
             Kind::SetGroup(set) => Self::SetGroup(Box::new(set.try_into()?)),
+            Kind::AddSigningSecret(add) => Self::AddSigningSecret(add.try_into()?),
+            Kind::RemoveSigningSecret(wire) => {
+                Self::RemoveSigningSecret(RemoveSigningSecret { group: wire.group, id: Sequence(wire.id) })
+            }
             Kind::PauseGroup(pause) => Self::PauseGroup(pause.try_into()?),
             Kind::Park(park) => Self::Park(park.into()),
             Kind::Release(release) => Self::Release(release.into()),

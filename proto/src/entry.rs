@@ -5,7 +5,7 @@ use prost::Message as _;
 use timer_core::command::{Command, Entry, Envelope, Moment, Patch, Precondition};
 use timer_core::definition::{Callback, DeadOn, Definition, Payload, RetryPolicy};
 use timer_core::ids::{Sequence, TimerKey};
-use timer_core::limits::COMMANDS_PER_ENTRY_MAX;
+use timer_core::limits::{COMMANDS_PER_ENTRY_MAX, SECRET_BYTES};
 use timer_core::time::Millis;
 use timer_core::timer::RequestKey;
 
@@ -144,8 +144,11 @@ fn command_len(command: &Command) -> usize {
         Command::StepGroup(step) => step.name.len(),
         Command::SetGroup(set) => {
             let answers = set.group.answers.iter().map(|kept| 3 * ITEM + kept.request.id.len());
-            set.group.name.len() + answers.sum::<usize>()
+            let secrets = set.group.secrets.len() * (ITEM + SECRET_BYTES);
+            set.group.name.len() + answers.sum::<usize>() + secrets
         }
+        Command::AddSigningSecret(add) => add.group.len() + SECRET_BYTES,
+        Command::RemoveSigningSecret(remove) => remove.group.len(),
         Command::PauseGroup(pause) => pause.name.len() + precondition_len(&pause.precondition),
         Command::Park(Park { timers, .. }) | Command::Release(Release { timers, .. }) => {
             timers.iter().map(|parked| ITEM + key_len(&parked.key)).sum()

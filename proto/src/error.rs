@@ -31,6 +31,18 @@ pub enum DecodeError {
         /// What stands there.
         value: i32,
     },
+    /// Bytes of another number than there must be. They are not shown.
+    #[error("{message}.{field} has {length} bytes, {expected} are right")]
+    Length {
+        /// The message.
+        message: &'static str,
+        /// The field.
+        field: &'static str,
+        /// How many there are.
+        length: usize,
+        /// How many there must be.
+        expected: usize,
+    },
     /// A number beyond its bounds.
     #[error("{message}.{field} is {value}, at most {max} is right")]
     OutOfRange {

@@ -5,6 +5,7 @@ use prost::Message as _;
 use timer_core::command::{PauseGroup, PutGroup, SetGroup, StepGroup};
 use timer_core::group::{Group, GroupCounts, GroupSettings, KeptGroupAnswer};
 use timer_core::ids::Sequence;
+use timer_core::secret::SigningSecret;
 use timer_core::time::{Millis, Span};
 use timer_core::timer::RequestKey;
 
@@ -98,6 +99,7 @@ impl From<&Group> for wire::Group {
             settled: group.settled,
             paused_at_ms: group.paused_at.map(|at| at.0),
             answers: group.answers.iter().map(Into::into).collect(),
+            secrets: group.secrets.iter().map(Into::into).collect(),
         }
     }
 }
@@ -118,6 +120,7 @@ impl TryFrom<wire::Group> for Group {
             settled: wire.settled,
             paused_at: wire.paused_at_ms.map(Millis),
             answers: wire.answers.into_iter().map(KeptGroupAnswer::try_from).collect::<Result<_, _>>()?,
+            secrets: wire.secrets.into_iter().map(SigningSecret::try_from).collect::<Result<_, _>>()?,
         })
     }
 }

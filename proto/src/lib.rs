@@ -8,6 +8,7 @@ pub mod entry;
 pub mod error;
 pub mod group;
 pub mod record;
+mod secret;
 pub mod wire;
 
 mod attempt;

@@ -11,15 +11,16 @@ use proto::{Numbered, entry, record};
 use timer_core::attempt::{Answer, Attempt, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
-    Moment, OpenSession, Outcome, Park, Parked, Patch, PauseGroup, Precondition, Put, PutGroup, PutMode,
-    Redrive, Release, SetGroup, StepGroup,
+    AddSigningSecret, AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire,
+    GroupStep, HandOver, Moment, OpenSession, Outcome, Park, Parked, Patch, PauseGroup, Precondition, Put,
+    PutGroup, PutMode, Redrive, Release, RemoveSigningSecret, SetGroup, StepGroup,
 };
 use timer_core::definition::{
     BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
 };
 use timer_core::group::{Group, GroupCounts, GroupSettings, KeptGroupAnswer, Phase};
 use timer_core::ids::{NodeId, Sequence, TimerKey};
+use timer_core::secret::{SecretBytes, SigningSecret};
 use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
 use timer_core::time::{Millis, Span};
 use timer_core::timer::{
@@ -290,7 +291,33 @@ fn group() -> Group {
         updated_at: Millis(141),
         settled: true,
         answers: vec![answer],
+        secrets: Vec::new(),
     }
+}
+
+/// Any 32 bytes.
+fn secret() -> SecretBytes {
+    SecretBytes::new(std::array::from_fn(|n| 0x60 + n as u8))
+}
+
+fn group_with_secrets() -> Group {
+    let secret = |id| SigningSecret { id: Sequence(id), secret: secret(), created_at: Millis(142) };
+    Group { secrets: vec![secret(133), secret(134)], ..group() }
+}
+
+fn secret_commands() -> [(&'static str, Command); 2] {
+    let (group, id) = ("group".to_owned(), Sequence(68));
+    [
+        (
+            "add_signing_secret",
+            Command::AddSigningSecret(AddSigningSecret {
+                group: group.clone(),
+                secret: secret(),
+                shards: 69,
+            }),
+        ),
+        ("remove_signing_secret", Command::RemoveSigningSecret(RemoveSigningSecret { group, id })),
+    ]
 }
 
 fn envelope(command: Command) -> Envelope {
@@ -368,6 +395,7 @@ fn commands_keep_their_bytes() {
     let of_group = Envelope { group: Some(Sequence(67)), ..envelope(commands().swap_remove(3).1) };
     lines.push(bytes("fire_of_a_group", &of_group));
     lines.push(bytes("outcome_with_details", &envelope(outcome_with_details())));
+    lines.extend(secret_commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))));
     lines.extend(parking_commands().into_iter().map(|(name, command)| bytes(name, &envelope(command))));
     check("commands.hex", &lines);
 }
@@ -400,6 +428,7 @@ fn records_keep_their_bytes() {
             ("group_counts".into(), hex(&proto::group::encode_counts(&GroupCounts([1, 2, 3, 4, 5, 6])))),
             ("timer_with_a_history".into(), hex(&record::encode_timer(&with_history))),
             ("attempt".into(), hex(&record::encode_attempt(&attempt()))),
+            ("group_with_secrets".into(), hex(&proto::group::encode(&group_with_secrets()))),
             ("timer_that_is_parked".into(), hex(&record::encode_timer(&parked))),
             ("group_that_is_paused".into(), hex(&proto::group::encode(&paused))),
             ("shard_state_with_what_is_parked".into(), hex(&record::encode_shard_state(&parking))),

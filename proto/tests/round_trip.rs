@@ -269,3 +269,21 @@ fn the_cost_of_a_create_is_measured() {
         decoded / count as u32
     );
 }
+
+#[test]
+fn a_secret_of_another_length_is_refused_and_none_is_printed() {
+    let secret = Bytes::from_static(b"not to be seen by anybody at all");
+    let add = |secret| {
+        let add = wire::AddSigningSecret { group: "g".into(), secret, shards: 1 };
+        let command = Some(wire::envelope::Command::AddSigningSecret(add));
+        wire::Envelope { command, ..Default::default() }
+    };
+    let record = |secret| wire::SigningSecret { id: 1, secret, created_at_ms: 2 };
+    let printed = format!("{:?} {:?}", add(secret.clone()), record(secret.clone()));
+    assert!(printed.contains("AddSigningSecret") && !printed.contains("seen"), "{printed}");
+    let whole = entry::decode_envelope(&add(secret.clone()).encode_to_vec()).unwrap();
+    let printed = format!("{whole:?}");
+    assert!(printed.contains("redacted") && !printed.contains("110, 111, 116"), "{printed}");
+    let short = entry::decode_envelope(&add(secret.slice(1..)).encode_to_vec());
+    assert!(matches!(short, Err(DecodeError::Length { length: 31, expected: 32, .. })), "{short:?}");
+}

@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use crate::ids::Sequence;
 use crate::limits::{
     DEAD_RETENTION, GROUP_PENDING_MAX, HORIZON_MAX, RETENTION, RETENTION_MAX, RETENTION_MIN,
+    SIGNING_SECRETS_MAX,
 };
+use crate::secret::SigningSecret;
 use crate::time::{Millis, Span};
 use crate::timer::{Effect, RequestKey, State};
 
@@ -38,6 +40,8 @@ pub struct Group {
     /// In the meta shard: the newest answers to requests that changed it, oldest first; at most
     /// [`KEPT_ANSWERS_MAX`](crate::limits::KEPT_ANSWERS_MAX).
     pub answers: Vec<KeptGroupAnswer>,
+    /// What its callbacks are signed with, oldest first; at most [`SIGNING_SECRETS_MAX`]. Each `id <= version`.
+    pub secrets: Vec<SigningSecret>,
 }
 
 /// Where a group stands.
@@ -132,6 +136,7 @@ impl Group {
             updated_at: Millis(0),
             settled: true,
             answers: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -157,6 +162,14 @@ impl Group {
     pub fn check(&self) {
         assert!(self.generation <= self.version, "{}: generation after version", self.name);
         assert!(self.created_at <= self.updated_at, "{}: changed before it was made", self.name);
+        assert!(self.secrets.len() <= SIGNING_SECRETS_MAX, "{}: too many secrets", self.name);
+        assert!(
+            self.secrets.is_sorted_by(|one, next| one.id < next.id),
+            "{}: secrets out of order",
+            self.name
+        );
+        let newest = self.secrets.last();
+        assert!(newest.is_none_or(|secret| secret.id <= self.version), "{}: a secret of later", self.name);
         let is_default = self.name == DEFAULT_GROUP;
         assert!(!is_default || self.phase == Phase::Open, "the default group is always open");
     }

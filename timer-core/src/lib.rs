@@ -15,6 +15,7 @@ pub mod limits;
 pub mod list;
 pub mod mutant;
 pub mod retry;
+pub mod secret;
 pub mod shard_state;
 pub mod tables;
 pub mod time;

@@ -78,6 +78,11 @@ pub const RETENTION_MAX: Span = Span::from_secs(365 * 24 * 3600);
 pub const GROUPS_MAX: u64 = 100_000;
 /// The largest bound on a group's pending timers.
 pub const GROUP_PENDING_MAX: u64 = 1_000_000_000;
+/// Signing secrets of a group: two while one takes the other's place, and a few for receivers that do so in turn. Every
+/// callback is signed with each.
+pub const SIGNING_SECRETS_MAX: usize = 5;
+/// Bytes of a signing secret: as many as SHA-256 gives, within the 24 to 64 that Standard Webhooks asks for.
+pub const SECRET_BYTES: usize = 32;
 
 /// By how much the clock of a leader may be ahead of true time.
 pub const CLOCK_OFFSET_MAX: Span = Span(250);

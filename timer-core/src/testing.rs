@@ -5,12 +5,14 @@ use std::convert::Infallible;
 
 use crate::attempt::{Answer, Attempt, Details, Trigger};
 use crate::command::{
-    AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice, OpenSession, Outcome, Parked,
-    Patch, Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply, patch::RetryPatch,
+    AddSigningSecret, AttemptResult, Command, Delete, Done, Entry, Envelope, Fence, Fire, Notice,
+    OpenSession, Outcome, Parked, Patch, Precondition, Put, PutGroup, PutMode, Redrive, Refusal, Reply,
+    patch::RetryPatch,
 };
 use crate::definition::{Callback, Definition, LatePolicy, Payload, RetryPolicy};
 use crate::group::{Group, GroupCounts, GroupSettings, Phase};
 use crate::ids::{NodeId, Sequence, TimerKey};
+use crate::secret::SecretBytes;
 use crate::shard_state::ShardState;
 use crate::tables::{Overlay, Tables, apply, index_keys, lowest_position};
 use crate::time::Millis;
@@ -217,7 +219,13 @@ pub(crate) fn group_in(name: &str, version: u64) -> Group {
         updated_at: Millis(START),
         settled: true,
         answers: Vec::new(),
+        secrets: Vec::new(),
     }
+}
+
+/// A secret whose bytes are all `byte`, in a cluster of four shards.
+pub(crate) fn add_secret(group: &str, byte: u8) -> AddSigningSecret {
+    AddSigningSecret { group: group.into(), secret: SecretBytes::new([byte; 32]), shards: 4 }
 }
 
 /// Where `timer` waits.
@@ -297,8 +305,11 @@ macro_rules! command_from {
     };
 }
 
-use crate::command::{AdvanceCursor, Expire, HandOver, Park, PauseGroup, Release, SetGroup, StepGroup};
+use crate::command::{
+    AdvanceCursor, Expire, HandOver, Park, PauseGroup, Release, RemoveSigningSecret, SetGroup, StepGroup,
+};
 command_from!(
-    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup, PauseGroup, Park, Release;
+    Delete, Fire, Redrive, OpenSession, HandOver, AdvanceCursor, Expire, StepGroup, PauseGroup, Park, Release,
+    AddSigningSecret, RemoveSigningSecret;
     Put, Patch, Outcome, PutGroup, SetGroup
 );

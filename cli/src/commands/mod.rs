@@ -12,6 +12,7 @@ mod group;
 mod list;
 pub mod listen;
 mod redrive;
+mod secret;
 mod test_callback;
 mod update;
 

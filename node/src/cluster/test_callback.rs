@@ -30,7 +30,7 @@ impl Running {
         definition: Definition,
     ) -> Result<TestedCallback, BackendError> {
         let deadline = Instant::now() + context.deadline;
-        self.group(&key.group, deadline).await?.ok_or(BackendError::GroupNotFound)?;
+        let group = self.group(&key.group, deadline).await?.ok_or(BackendError::GroupNotFound)?;
         let Ok(_place) = self.callback_tests.try_acquire() else {
             let reason = "as many callbacks are being tested as this node does at a time".to_owned();
             return Err(BackendError::Overloaded { reason, retry_after: RETRY_AFTER });
@@ -45,6 +45,7 @@ impl Running {
             late_ms: 0,
             cluster_id: self.context.cluster_id.clone(),
             manual: true,
+            secrets: group.secrets.iter().map(|one| one.secret).collect(),
         };
         let sent = self.context.sender.send(&attempt, Arc::new(|| true)).await;
         let Report { result, answer, started_at, finished_at } =

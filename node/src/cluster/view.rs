@@ -6,7 +6,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver;
 use timer_core::attempt::Attempt;
-use timer_core::command::{Command, Envelope, PauseGroup, Precondition, PutGroup, Reply};
+use timer_core::command::{
+    AddSigningSecret, Command, Envelope, PauseGroup, Precondition, PutGroup, RemoveSigningSecret, Reply,
+};
 use timer_core::definition::Definition;
 use timer_core::group::Group;
 use timer_core::ids::TimerKey;
@@ -56,6 +58,12 @@ impl Node {
             reason: "the node is starting, or waits for its peers to form the cluster".to_owned(),
             retry_after: RETRY_AFTER_START,
         })
+    }
+
+    async fn change_group(&self, context: RequestContext, command: Command) -> Result<Reply, BackendError> {
+        let running = self.running_or_unavailable()?;
+        let (mut envelope, deadline) = envelope_of(context, command);
+        running.change_group(&mut envelope, deadline).await
     }
 }
 
@@ -130,12 +138,23 @@ impl Backend for Node {
         context: RequestContext,
         put: PutGroup,
     ) -> BoxFuture<'_, Result<Reply, BackendError>> {
-        async move {
-            let running = self.running_or_unavailable()?;
-            let (mut envelope, deadline) = envelope_of(context, Command::PutGroup(Box::new(put)));
-            running.change_group(&mut envelope, deadline).await
-        }
-        .boxed()
+        self.change_group(context, Command::PutGroup(Box::new(put))).boxed()
+    }
+
+    fn add_signing_secret(
+        &self,
+        context: RequestContext,
+        add: AddSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        self.change_group(context, Command::AddSigningSecret(add)).boxed()
+    }
+
+    fn remove_signing_secret(
+        &self,
+        context: RequestContext,
+        remove: RemoveSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        self.change_group(context, Command::RemoveSigningSecret(remove)).boxed()
     }
 
     fn pause_group(
@@ -145,13 +164,8 @@ impl Backend for Node {
         paused: bool,
         precondition: Precondition,
     ) -> BoxFuture<'_, Result<Reply, BackendError>> {
-        async move {
-            let running = self.running_or_unavailable()?;
-            let pause = PauseGroup { name, paused, shards: running.cluster.shards, precondition };
-            let (mut envelope, deadline) = envelope_of(context, Command::PauseGroup(pause));
-            running.change_group(&mut envelope, deadline).await
-        }
-        .boxed()
+        let pause = PauseGroup { name, paused, shards: self.cluster_shards(), precondition };
+        self.change_group(context, Command::PauseGroup(pause)).boxed()
     }
 
     fn test_callback(

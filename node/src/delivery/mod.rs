@@ -12,12 +12,14 @@ mod request;
 mod resolver;
 pub(crate) mod retry_after;
 mod sender;
+mod signature;
 mod url_check;
 
 use std::sync::Arc;
 
 use timer_core::attempt::Answer;
 use timer_core::command::AttemptResult;
+use timer_core::secret::SecretBytes;
 use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
@@ -43,6 +45,8 @@ pub struct Attempt {
     pub cluster_id: Arc<str>,
     /// Whether a user asked for it now.
     pub manual: bool,
+    /// The secrets of the timer's group, which the request is signed with; none: it is not signed.
+    pub secrets: Vec<SecretBytes>,
 }
 
 /// What came of an attempt.

@@ -10,7 +10,7 @@ use timer_core::definition::{BodyMode, Callback, Method as CallbackMethod, Paylo
 use timer_core::time::Millis;
 use timer_core::timer::Timer;
 
-use super::{Attempt, url_check};
+use super::{Attempt, signature, url_check};
 use crate::rfc3339;
 
 /// What the header `Timer-Id` keeps of an id: the characters that a path needs no escape for either.
@@ -21,6 +21,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const GROUP: HeaderName = HeaderName::from_static("timer-group");
 const ID: HeaderName = HeaderName::from_static("timer-id");
 const GENERATION: HeaderName = HeaderName::from_static("timer-generation");
@@ -64,6 +65,9 @@ pub(super) enum RequestFault {
     /// The envelope.
     #[error("the envelope can't be written: {0}")]
     Envelope(#[from] serde_json::Error),
+    /// The signature.
+    #[error("the request can't be signed: {0}")]
+    Signature(#[from] hmac::digest::InvalidLength),
 }
 
 /// The request of `attempt`, sent at `now`.
@@ -81,7 +85,18 @@ pub(super) fn request(attempt: &Attempt, now: Millis) -> Result<Request<Bytes>, 
         }
         *request.body_mut() = body;
     }
+    sign(&mut request, attempt)?;
     Ok(request)
+}
+
+/// Signs what is sent, to the byte: the id and the time as they stand in the headers, and the body.
+fn sign(request: &mut Request<Bytes>, attempt: &Attempt) -> Result<(), RequestFault> {
+    let bytes = |name| request.headers().get(name).map_or(&[][..], HeaderValue::as_bytes);
+    let (id, timestamp) = (bytes(WEBHOOK_ID), bytes(WEBHOOK_TIMESTAMP));
+    if let Some(signatures) = signature::header(&attempt.secrets, id, timestamp, request.body())? {
+        request.headers_mut().insert(WEBHOOK_SIGNATURE, shared(signatures)?);
+    }
+    Ok(())
 }
 
 const fn method(method: CallbackMethod) -> Method {

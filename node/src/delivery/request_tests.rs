@@ -2,6 +2,7 @@
 
 use timer_core::definition::{Definition, LatePolicy, RetryPolicy};
 use timer_core::ids::{Sequence, TimerKey};
+use timer_core::secret::SecretBytes;
 use timer_core::timer::{InFlight, State};
 
 use super::*;
@@ -49,6 +50,7 @@ fn attempt() -> Attempt {
         late_ms: 250,
         cluster_id: "c-1".into(),
         manual: false,
+        secrets: Vec::new(),
     }
 }
 
@@ -234,4 +236,32 @@ fn every_url_that_may_be_stored_makes_a_request() {
         let request = request(&attempt, NOW);
         assert!(request.is_ok(), "{url}: {request:?}");
     }
+}
+
+#[test]
+fn what_is_sent_is_signed_with_every_secret_of_the_group() {
+    let secrets = vec![SecretBytes::new([1; 32]), SecretBytes::new([2; 32])];
+    let mut attempt = Attempt { secrets: secrets.clone(), ..attempt() };
+    for (method, mode) in [
+        (CallbackMethod::Post, BodyMode::Envelope),
+        (CallbackMethod::Put, BodyMode::Payload),
+        (CallbackMethod::Get, BodyMode::Envelope),
+        (CallbackMethod::Delete, BodyMode::Envelope),
+    ] {
+        callback(&mut attempt).method = method;
+        callback(&mut attempt).body = mode;
+        let request = request(&attempt, NOW).unwrap();
+        let [id, timestamp] =
+            ["webhook-id", "webhook-timestamp"].map(|name| header(&request, name).unwrap().as_bytes());
+        let expected = signature::header(&secrets, id, timestamp, request.body()).unwrap().unwrap();
+        assert_eq!(header(&request, "webhook-signature"), Some(expected.as_str()));
+        assert_eq!(expected.split(' ').filter(|one| one.starts_with("v1,")).count(), 2);
+        assert_eq!(request.body().is_empty(), !method.has_body());
+    }
+}
+
+#[test]
+fn what_is_written_about_an_attempt_does_not_show_its_secrets() {
+    let text = format!("{:?}", Attempt { secrets: vec![SecretBytes::new([0xab; 32])], ..attempt() });
+    assert!(text.contains("secrets: [[redacted]]") && !text.contains("171, 171"), "{text}");
 }

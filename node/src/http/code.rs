@@ -18,6 +18,8 @@ pub enum Code {
     TimerNotFound,
     /// No group of this name.
     GroupNotFound,
+    /// No signing secret of this id.
+    SigningSecretNotFound,
     /// No such path.
     RouteNotFound,
     /// The path has other methods.
@@ -64,13 +66,14 @@ pub enum Code {
 
 impl Code {
     /// All codes, by status.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidArgument,
         Self::CursorInvalid,
         Self::Unauthenticated,
         Self::PermissionDenied,
         Self::TimerNotFound,
         Self::GroupNotFound,
+        Self::SigningSecretNotFound,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
         Self::TimerExists,
@@ -103,6 +106,9 @@ impl Code {
             Self::PermissionDenied => (403, "PERMISSION_DENIED", "The token does not allow this"),
             Self::TimerNotFound => (404, "TIMER_NOT_FOUND", "There is no such timer"),
             Self::GroupNotFound => (404, "GROUP_NOT_FOUND", "There is no such group"),
+            Self::SigningSecretNotFound => {
+                (404, "SIGNING_SECRET_NOT_FOUND", "There is no such signing secret")
+            }
             Self::RouteNotFound => (404, "ROUTE_NOT_FOUND", "There is no such path"),
             Self::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED", "The path has other methods"),
             Self::TimerExists => (409, "TIMER_EXISTS", "The id is taken by another timer"),

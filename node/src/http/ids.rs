@@ -2,12 +2,15 @@
 //! What does not decode is refused, so that no timer is made that can't be named again.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use timer_core::ids::{TimerKey, group_name_fault, timer_id_fault};
+use timer_core::ids::{Sequence, TimerKey, group_name_fault, timer_id_fault};
 
 use super::problem::Problem;
 
 /// The base of all paths of timers.
 pub const GROUPS_PATH: &str = "/api/v1/groups/";
+
+/// What the id of a signing secret begins with.
+const SECRET_ID: &str = "sec_";
 
 /// What stands unencoded in a path that we write: RFC 3986's unreserved characters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -40,6 +43,21 @@ pub fn timer_key(path: &str) -> Result<TimerKey, Problem> {
         return Err(Problem::invalid("id", fault));
     }
     Ok(TimerKey::new(group(path)?, id))
+}
+
+/// The signing secret of a path `/api/v1/groups/{group}/signing-secrets/{id}`; none if no secret can have this id.
+#[must_use]
+pub fn signing_secret(path: &str) -> Option<Sequence> {
+    let sent = decode(segment(path, 2).ok()?).ok()?;
+    let id = Sequence(sent.strip_prefix(SECRET_ID)?.parse().ok()?);
+    // One secret has one name: no `+7` and no `07`.
+    (signing_secret_id(id) == sent).then_some(id)
+}
+
+/// How a signing secret is named.
+#[must_use]
+pub fn signing_secret_id(id: Sequence) -> String {
+    format!("{SECRET_ID}{}", id.0)
 }
 
 /// Where a group is found.
@@ -108,6 +126,17 @@ mod tests {
     fn what_can_not_be_an_id_is_refused() {
         for sent in ["%", "%2", "%zz", "%FF", "%C3", "%00", ".", "..", "%2e%2e", "", &"a".repeat(256)] {
             assert_eq!(id(sent), Err(Code::InvalidArgument), "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_signing_secret_has_one_name() {
+        let read = |id: &str| signing_secret(&format!("/api/v1/groups/a/signing-secrets/{id}"));
+        assert_eq!(read(&signing_secret_id(Sequence(28_672))), Some(Sequence(28_672)));
+        assert_eq!(read("%73ec_7"), Some(Sequence(7)));
+        for other in ["", "7", "sec_", "sec_07", "sec_+7", "SEC_7", "sec_18446744073709551616", "sec_7%", "x"]
+        {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 

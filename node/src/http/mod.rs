@@ -20,6 +20,7 @@ pub mod operation;
 pub mod output;
 pub mod problem;
 pub mod query;
+pub mod secret_output;
 pub mod server;
 pub mod shell;
 
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use tokio::sync::Semaphore;
 
 pub use input::{UrlCheck, UrlFault};
@@ -37,9 +38,10 @@ pub use server::{ServerBounds, serve_within};
 use crate::backend::Backend;
 use crate::environment::Entropy;
 use handlers::{
-    batch, cluster, create_timer, delete_group, delete_timer, dev_clock, error_page, fire_timer, get_group,
-    get_timer, health, info, list_attempts, list_groups, list_timers, metrics, patch_group, patch_timer,
-    pause_group, put_group, put_timer, redrive_timer, routing, test_callback, unknown,
+    batch, cluster, create_signing_secret, create_timer, delete_group, delete_signing_secret, delete_timer,
+    dev_clock, error_page, fire_timer, get_group, get_timer, health, info, list_attempts, list_groups,
+    list_signing_secrets, list_timers, metrics, patch_group, patch_timer, pause_group, put_group, put_timer,
+    redrive_timer, routing, test_callback, unknown,
 };
 
 /// What all requests share. Clones share it.
@@ -98,9 +100,13 @@ pub fn routes(manual_clock: bool) -> Vec<(&'static str, MethodRouter<HttpState>)
         .get(get_group::get_group)
         .patch(patch_group::patch_group)
         .delete(delete_group::delete_group);
+    let secrets =
+        post(create_signing_secret::create_signing_secret).get(list_signing_secrets::list_signing_secrets);
     let mut routes = vec![
         ("/api/v1/groups", get(list_groups::list_groups)),
         ("/api/v1/groups/{group}", group),
+        ("/api/v1/groups/{group}/signing-secrets", secrets),
+        ("/api/v1/groups/{group}/signing-secrets/{id}", delete(delete_signing_secret::delete_signing_secret)),
         ("/api/v1/groups/{group}/pause", post(pause_group::pause_group)),
         ("/api/v1/groups/{group}/resume", post(pause_group::resume_group)),
         ("/api/v1/groups/{group}/test-callback", post(test_callback::test_callback)),

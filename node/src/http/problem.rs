@@ -291,9 +291,9 @@ pub fn of_group_refusal(refusal: &Refusal) -> Problem {
             faults.add(field, Fault::limit(message));
             faults.into_problem()
         }
+        Refusal::NotFound => of_unknown_secret(),
         // The others are the same for a group as for a timer, or are none of a group's; no shard shows in them.
-        Refusal::NotFound
-        | Refusal::Exists(_)
+        Refusal::Exists(_)
         | Refusal::Finished(_)
         | Refusal::NotFinished(_)
         | Refusal::AttemptInFlight(_)
@@ -312,6 +312,12 @@ pub fn of_group_refusal(refusal: &Refusal) -> Problem {
 #[must_use]
 pub fn of_unknown_group() -> Problem {
     Problem::new(Code::GroupNotFound, "there is no group of this name")
+}
+
+/// There is no such signing secret.
+#[must_use]
+pub fn of_unknown_secret() -> Problem {
+    Problem::new(Code::SigningSecretNotFound, "the group has no signing secret of this id")
 }
 
 fn quota(detail: &str) -> Problem {

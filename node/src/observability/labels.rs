@@ -93,6 +93,8 @@ pub(super) fn command_name(command: &Command) -> &'static str {
         Command::Fire(_) => "fire",
         Command::Redrive(_) => "redrive",
         Command::PutGroup(_) => "put_group",
+        Command::AddSigningSecret(_) => "add_signing_secret",
+        Command::RemoveSigningSecret(_) => "remove_signing_secret",
         Command::PauseGroup(_) => "pause_group",
         Command::Outcome(_)
         | Command::OpenSession(_)

@@ -14,6 +14,7 @@ use timer_core::attempt::Details;
 use timer_core::command::{AttemptResult, Command, Envelope, Outcome};
 use timer_core::definition::LatePolicy;
 use timer_core::limits::CLOCK_OFFSET_MAX;
+use timer_core::secret::SecretBytes;
 use timer_core::time::{Millis, Span};
 use timer_core::timer::Timer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +26,7 @@ use super::destinations::{Destinations, destination};
 use super::feed::Notices;
 use super::lead::ConfirmLead;
 use super::office::{Admission, Due, Office};
-use super::parking::{Parking, is_paused};
+use super::parking::{Parking, holds_back, is_paused};
 use super::proposer::{ProposeError, Proposer};
 use crate::blocking::away;
 use crate::delivery::{Attempt, MaySend, Report, Sender, Withheld};
@@ -243,19 +244,29 @@ impl Dispatcher {
             let at = timer.next_attempt_at.unwrap_or(now);
             return self.office.retreat(due, at);
         }
-        if is_paused(&self.reader, &due.key.group) {
+        // What it is signed with is read with it: a secret that is gone from this shard signs nothing more.
+        let group = match self.reader.group(&due.key.group) {
+            Ok(group) => group,
+            Err(e) => {
+                tracing::error!(timer = %due.key, error = %e, "can't read the group of a timer that is due");
+                return self.office.retreat(due, now + Span::from_secs(1));
+            }
+        };
+        if holds_back(group.as_ref()) {
             return self.office.park(due);
         }
+        let secrets =
+            group.map_or_else(Vec::new, |group| group.secrets.iter().map(|one| one.secret).collect());
         let destination = destination(&timer.definition.callback.url);
         if !self.context.destinations.enter(&destination, &self.office, &due) {
             // It comes back through the ready queue when a place is free.
             return;
         }
-        self.send(due, timer, now).await;
+        self.send(due, timer, secrets, now).await;
         self.context.destinations.leave(&destination);
     }
 
-    async fn send(&self, due: Due, timer: Timer, now: Millis) {
+    async fn send(&self, due: Due, timer: Timer, secrets: Vec<SecretBytes>, now: Millis) {
         let number = timer.attempts + timer.deferrals + 1;
         let until = now + Span(timer.definition.callback.timeout.0 + CLOCK_OFFSET_MAX.0);
         if !(self.may_start)() {
@@ -271,7 +282,7 @@ impl Dispatcher {
             self.context.metrics.attempt_skipped();
             Report { result: AttemptResult::Skipped, answer: None, started_at: now, finished_at: now }
         } else {
-            match self.call(&timer, number, token, (now, until)).await {
+            match self.call(&timer, secrets, (number, token), (now, until)).await {
                 Ok(report) => report,
                 Err(Withheld) => return self.office.hold(due),
             }
@@ -295,8 +306,8 @@ impl Dispatcher {
     async fn call(
         &self,
         timer: &Timer,
-        number: u32,
-        token: u64,
+        secrets: Vec<SecretBytes>,
+        (number, token): (u32, u64),
         (now, until): (Millis, Millis),
     ) -> Result<Report, Withheld> {
         let attempt = Attempt {
@@ -306,6 +317,7 @@ impl Dispatcher {
             late_ms: now.since(timer.due_at()).0,
             cluster_id: self.context.cluster_id.clone(),
             manual: timer.manual,
+            secrets,
         };
         self.context.metrics.attempt_started(attempt.late_ms);
         let sent = self.context.sender.send(&attempt, self.may_send(&timer.key.group, until)).await;

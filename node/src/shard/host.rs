@@ -411,7 +411,7 @@ fn stamp_check(clocks: &Clocks) -> StampCheck {
 /// Whether a client's command makes the state larger.
 fn grows(command: &Command) -> bool {
     match command {
-        Command::Put(_) | Command::Patch(_) | Command::PutGroup(_) => true,
+        Command::Put(_) | Command::Patch(_) | Command::PutGroup(_) | Command::AddSigningSecret(_) => true,
         Command::Delete(_)
         | Command::Fire(_)
         | Command::Redrive(_)
@@ -422,6 +422,7 @@ fn grows(command: &Command) -> bool {
         | Command::Expire(_)
         | Command::StepGroup(_)
         | Command::SetGroup(_)
+        | Command::RemoveSigningSecret(_)
         | Command::PauseGroup(_)
         | Command::Park(_)
         | Command::Release(_) => false,
@@ -444,6 +445,8 @@ fn fence_of(command: &mut Command) -> Option<(TimerKey, &mut Fence)> {
         | Command::PutGroup(_)
         | Command::StepGroup(_)
         | Command::SetGroup(_)
+        | Command::AddSigningSecret(_)
+        | Command::RemoveSigningSecret(_)
         | Command::PauseGroup(_)
         | Command::Park(_)
         | Command::Release(_) => None,

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use raft_store::StoreError;
 use raft_store::state_machine::{Slot, StateReader};
 use timer_core::command::{Command, Envelope, Park, Parked, Release};
+use timer_core::group::Group;
 use timer_core::limits::PARKED_AT_ONCE_MAX;
 use timer_core::mutant::Mutant;
 use timer_core::time::Span;
@@ -174,11 +175,16 @@ fn place(due: &Due) -> Parked {
     Parked { key: due.key.clone(), generation: due.generation, position: due.position }
 }
 
+/// Whether `group` keeps attempts of its timers from starting.
+pub(super) fn holds_back(group: Option<&Group>) -> bool {
+    group.is_some_and(|group| group.paused_at.is_some()) && !Mutant::PauseIgnored.is_on()
+}
+
 /// Whether no attempt of the group's timers may start, as far as commands are applied here. One that can't be read counts as
 /// paused: what is parked is looked at again.
 pub(super) fn is_paused(reader: &StateReader, group: &str) -> bool {
     match reader.group(group) {
-        Ok(record) => record.is_some_and(|group| group.paused_at.is_some()) && !Mutant::PauseIgnored.is_on(),
+        Ok(record) => holds_back(record.as_ref()),
         Err(error) => {
             tracing::error!(group, %error, "can't read a group");
             true

@@ -64,7 +64,15 @@ pub fn attempt(url: impl Into<String>) -> Attempt {
         purge_at: None,
         traceparent: None,
     };
-    Attempt { timer, attempt: 1, fencing_token: 1, late_ms: 0, cluster_id: "test".into(), manual: false }
+    Attempt {
+        timer,
+        attempt: 1,
+        fencing_token: 1,
+        late_ms: 0,
+        cluster_id: "test".into(),
+        manual: false,
+        secrets: Vec::new(),
+    }
 }
 
 /// An attempt may be sent.

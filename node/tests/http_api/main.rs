@@ -16,6 +16,7 @@ mod operations;
 mod repetition;
 mod schema;
 mod server;
+mod signing_secrets;
 mod support;
 mod test_callback;
 mod times;

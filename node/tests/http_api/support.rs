@@ -22,8 +22,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use timer_core::attempt::{Answer as Answered, Attempt, Details};
 use timer_core::command::{
-    AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome, PauseGroup,
-    Precondition, PutGroup, Refusal, Reply, SetGroup, StepGroup,
+    AddSigningSecret, AttemptResult, Command, Entry, Envelope, Fence, GroupStep, OpenSession, Outcome,
+    PauseGroup, Precondition, PutGroup, Refusal, RemoveSigningSecret, Reply, SetGroup, StepGroup,
 };
 use timer_core::definition::{Definition, Payload};
 use timer_core::group::{Group, GroupCounts, GroupTerms, Phase};
@@ -153,13 +153,15 @@ impl FakeBackend {
         held.counts
     }
 
-    /// Has the meta shard change a group, and brings the shard of timers its copy.
-    fn change_group(&self, envelope: Envelope) -> Reply {
-        let reply = self.meta.lock().run(self.clock.now(), envelope);
+    fn change_group(&self, context: RequestContext, command: Command) -> Result<Reply, BackendError> {
+        if let Some(error) = self.shard.lock().errors.pop_front() {
+            return Err(error);
+        }
+        let reply = self.meta.lock().run(self.clock.now(), envelope_of(context, command));
         if let Reply::Group(done) = &reply {
             self.copy(&done.group);
         }
-        reply
+        Ok(reply)
     }
 
     /// The groups that are there, by name.
@@ -237,6 +239,8 @@ impl Backend for FakeBackend {
             | Command::PutGroup(_)
             | Command::StepGroup(_)
             | Command::SetGroup(_)
+            | Command::AddSigningSecret(_)
+            | Command::RemoveSigningSecret(_)
             | Command::PauseGroup(_)
             | Command::Park(_)
             | Command::Release(_) => panic!("not for the HTTP layer to send: {command:?}"),
@@ -326,11 +330,26 @@ impl Backend for FakeBackend {
         context: RequestContext,
         put: PutGroup,
     ) -> BoxFuture<'_, Result<Reply, BackendError>> {
-        if let Some(error) = self.shard.lock().errors.pop_front() {
-            return async { Err(error) }.boxed();
-        }
-        let reply = self.change_group(envelope_of(context, Command::PutGroup(Box::new(put))));
-        async { Ok(reply) }.boxed()
+        let reply = self.change_group(context, Command::PutGroup(Box::new(put)));
+        async { reply }.boxed()
+    }
+
+    fn add_signing_secret(
+        &self,
+        context: RequestContext,
+        add: AddSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        let reply = self.change_group(context, Command::AddSigningSecret(add));
+        async { reply }.boxed()
+    }
+
+    fn remove_signing_secret(
+        &self,
+        context: RequestContext,
+        remove: RemoveSigningSecret,
+    ) -> BoxFuture<'_, Result<Reply, BackendError>> {
+        let reply = self.change_group(context, Command::RemoveSigningSecret(remove));
+        async { reply }.boxed()
     }
 
     fn pause_group(
@@ -340,12 +359,9 @@ impl Backend for FakeBackend {
         paused: bool,
         precondition: Precondition,
     ) -> BoxFuture<'_, Result<Reply, BackendError>> {
-        if let Some(error) = self.shard.lock().errors.pop_front() {
-            return async { Err(error) }.boxed();
-        }
         let pause = PauseGroup { name, paused, shards: 8, precondition };
-        let reply = self.change_group(envelope_of(context, Command::PauseGroup(pause)));
-        async { Ok(reply) }.boxed()
+        let reply = self.change_group(context, Command::PauseGroup(pause));
+        async { reply }.boxed()
     }
 
     fn test_callback(

@@ -13,15 +13,16 @@ use proto::Numbered;
 use timer_core::attempt::{Answer, Attempt, Details, Trigger};
 use timer_core::command::patch::RetryPatch;
 use timer_core::command::{
-    AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire, GroupStep, HandOver,
-    Moment, OpenSession, Outcome, Park, Parked, Patch, PauseGroup, Precondition, Put, PutGroup, PutMode,
-    Redrive, Release, SetGroup, StepGroup,
+    AddSigningSecret, AdvanceCursor, AttemptResult, Command, Delete, Entry, Envelope, Expire, Fence, Fire,
+    GroupStep, HandOver, Moment, OpenSession, Outcome, Park, Parked, Patch, PauseGroup, Precondition, Put,
+    PutGroup, PutMode, Redrive, Release, RemoveSigningSecret, SetGroup, StepGroup,
 };
 use timer_core::definition::{
     BodyMode, Callback, DeadOn, Definition, LatePolicy, Method, Payload, RetryPolicy,
 };
 use timer_core::group::{Group, GroupSettings, KeptGroupAnswer, Phase};
 use timer_core::ids::{NodeId, Sequence, TimerKey};
+use timer_core::secret::{SecretBytes, SigningSecret};
 use timer_core::shard_state::{Lost, OpenAttempt, Predecessor, Session, ShardState};
 use timer_core::time::{Millis, Span};
 use timer_core::timer::{
@@ -333,7 +334,7 @@ pub fn group() -> BoxedStrategy<Group> {
         group_settings(),
         times,
         any::<bool>(),
-        vec(answer, 0..4),
+        (vec(answer, 0..4), vec(signing_secret(), 0..3)),
     )
         .prop_map(
             |(
@@ -344,20 +345,34 @@ pub fn group() -> BoxedStrategy<Group> {
                 settings,
                 (created_at, updated_at, paused_at),
                 settled,
-                answers,
-            )| Group {
-                name,
-                generation,
-                version,
-                phase,
-                settings,
-                paused_at,
-                created_at,
-                updated_at,
-                settled,
-                answers,
+                kept,
+            )| {
+                let (answers, secrets) = kept;
+                Group {
+                    name,
+                    generation,
+                    version,
+                    phase,
+                    settings,
+                    paused_at,
+                    created_at,
+                    updated_at,
+                    settled,
+                    answers,
+                    secrets,
+                }
             },
         )
+        .boxed()
+}
+
+fn secret_bytes() -> BoxedStrategy<SecretBytes> {
+    any::<[u8; 32]>().prop_map(SecretBytes::new).boxed()
+}
+
+fn signing_secret() -> BoxedStrategy<SigningSecret> {
+    (sequence(), secret_bytes(), millis())
+        .prop_map(|(id, secret, created_at)| SigningSecret { id, secret, created_at })
         .boxed()
 }
 
@@ -398,6 +413,11 @@ fn command() -> BoxedStrategy<Command> {
         put_group.prop_map(|put| Command::PutGroup(Box::new(put))),
         step_group.prop_map(Command::StepGroup),
         group().prop_map(|group| Command::SetGroup(Box::new(SetGroup { group }))),
+        (text(), secret_bytes(), any::<u16>()).prop_map(|(group, secret, shards)| {
+            Command::AddSigningSecret(AddSigningSecret { group, secret, shards })
+        }),
+        (text(), sequence())
+            .prop_map(|(group, id)| Command::RemoveSigningSecret(RemoveSigningSecret { group, id })),
         pause_group.prop_map(Command::PauseGroup),
         (number(), parked.clone()).prop_map(|(session, timers)| Command::Park(Park { session, timers })),
         (number(), parked).prop_map(|(session, timers)| Command::Release(Release { session, timers })),

@@ -27,6 +27,7 @@ fn set(name: &str, version: u64, paused: bool) -> Command {
         updated_at: Millis(START),
         settled: true,
         answers: Vec::new(),
+        secrets: Vec::new(),
     };
     Command::SetGroup(Box::new(SetGroup { group }))
 }

@@ -1,5 +1,6 @@
 //! The replicated commands, one a file, and the dispatcher that only dispatches.
 
+pub mod add_signing_secret;
 pub mod advance_cursor;
 pub mod delete;
 pub mod expire;
@@ -15,6 +16,7 @@ pub mod put;
 pub mod put_group;
 pub mod redrive;
 pub mod release;
+pub mod remove_signing_secret;
 pub mod set_group;
 pub mod step_group;
 
@@ -25,6 +27,7 @@ mod precondition;
 use alloc::boxed::Box;
 use alloc::string::String;
 
+pub use add_signing_secret::AddSigningSecret;
 pub use advance_cursor::AdvanceCursor;
 pub use delete::Delete;
 pub use expire::Expire;
@@ -39,6 +42,7 @@ pub use put::{Put, PutMode};
 pub use put_group::PutGroup;
 pub use redrive::Redrive;
 pub use release::Release;
+pub use remove_signing_secret::RemoveSigningSecret;
 pub use set_group::SetGroup;
 pub use step_group::{GroupStep, StepGroup};
 
@@ -127,6 +131,10 @@ pub enum Command {
     StepGroup(StepGroup),
     /// In a shard of timers: have a copy of a group.
     SetGroup(Box<SetGroup>),
+    /// In the meta shard: give a group one more signing secret.
+    AddSigningSecret(AddSigningSecret),
+    /// In the meta shard: take a signing secret from a group.
+    RemoveSigningSecret(RemoveSigningSecret),
     /// In the meta shard: pause a group, or let it go on.
     PauseGroup(PauseGroup),
     /// Take timers that may not go out of the wheel.
@@ -217,7 +225,7 @@ pub struct GroupHeld {
 /// Why nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// No timer of this id.
+    /// No timer, or no signing secret, of this id.
     NotFound,
     /// The id is taken by another definition (POST), with the timer.
     Exists(Box<Timer>),
@@ -319,6 +327,8 @@ pub(crate) fn dispatch<T: Tables>(
         Command::PutGroup(put) => put_group::apply(overlay, context, put),
         Command::StepGroup(step) => step_group::apply(overlay, context, step),
         Command::SetGroup(set) => set_group::apply(overlay, set),
+        Command::AddSigningSecret(add) => add_signing_secret::apply(overlay, context, add),
+        Command::RemoveSigningSecret(remove) => remove_signing_secret::apply(overlay, context, remove),
         Command::PauseGroup(pause) => pause_group::apply(overlay, context, pause),
         Command::Park(park) => park::apply(overlay, context, park),
         Command::Release(release) => release::apply(overlay, context, release),
@@ -355,6 +365,8 @@ impl Command {
             | Self::PutGroup(_)
             | Self::StepGroup(_)
             | Self::SetGroup(_)
+            | Self::AddSigningSecret(_)
+            | Self::RemoveSigningSecret(_)
             | Self::PauseGroup(_)
             | Self::Park(_)
             | Self::Release(_) => None,

@@ -33,7 +33,12 @@ pub(crate) fn apply<T: Tables>(
         return Ok(reply);
     }
     // Not bounded as PUT is: of all groups that may have no record there is one.
-    let default = || (pause.name == DEFAULT_GROUP).then(|| Group::unchanged_default(pause.shards));
+    let made = |shards| Group {
+        created_at: context.now,
+        updated_at: context.now,
+        ..Group::unchanged_default(shards)
+    };
+    let default = || (pause.name == DEFAULT_GROUP).then(|| made(pause.shards));
     let Some(mut group) = record.or_else(default) else {
         return Ok(Reply::Refused(Refusal::GroupNotFound));
     };

@@ -78,6 +78,7 @@ pub(crate) fn apply<T: Tables>(
         updated_at: context.now,
         settled: false,
         answers: record.as_ref().map_or_else(Vec::new, |group| group.answers.clone()),
+        secrets: existing.map_or_else(Vec::new, |group| group.secrets.clone()),
     });
     keep(&mut group, context, effect);
     overlay.put_group(group.clone());

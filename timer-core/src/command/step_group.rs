@@ -69,6 +69,10 @@ pub(crate) fn apply<T: Tables>(
             return Ok(Reply::Refused(Refusal::VersionMismatch(Some(group.version))));
         }
         group.phase = to;
+        if to == Phase::Gone {
+            // A name that is used again is another group, and nobody is to find these on a disk.
+            group.secrets.clear();
+        }
         group.version = context.sequence;
         group.updated_at = context.now;
     }

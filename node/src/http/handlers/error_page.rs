@@ -34,6 +34,7 @@ pub const fn page(code: Code) -> &'static str {
         Code::PermissionDenied => file!("PERMISSION_DENIED"),
         Code::TimerNotFound => file!("TIMER_NOT_FOUND"),
         Code::GroupNotFound => file!("GROUP_NOT_FOUND"),
+        Code::SigningSecretNotFound => file!("SIGNING_SECRET_NOT_FOUND"),
         Code::RouteNotFound => file!("ROUTE_NOT_FOUND"),
         Code::MethodNotAllowed => file!("METHOD_NOT_ALLOWED"),
         Code::TimerExists => file!("TIMER_EXISTS"),

@@ -3,7 +3,7 @@
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use timer_core::command::{Precondition, PutGroup, Reply};
+use timer_core::command::{GroupDone, Precondition, PutGroup, Reply};
 use timer_core::timer::Effect;
 
 use super::{REPLAYED, request_id};
@@ -39,6 +39,18 @@ impl GroupChange {
         })
     }
 
+    /// The same, of a change that takes no condition.
+    pub(super) fn unconditional(parts: &Parts) -> Result<Self, Problem> {
+        let change = Self::of(parts)?;
+        if change.precondition != Precondition::default() {
+            return Err(Problem::invalid(
+                "If-Match",
+                "and If-None-Match have no meaning for signing secrets",
+            ));
+        }
+        Ok(change)
+    }
+
     /// The context of the change. `operation` and `sent` say in the request's fingerprint what was asked for.
     pub(super) fn context(
         &self,
@@ -63,15 +75,7 @@ impl GroupChange {
 
     /// Answers with the group that `reply` is about: 201 if it was made, also when that answer is given again.
     pub(super) fn answer(&self, reply: Reply) -> Result<Response, Problem> {
-        let done = match reply {
-            Reply::Group(done) => done,
-            Reply::Refused(refusal) => return Err(problem::of_group_refusal(&refusal)),
-            Reply::Done(_)
-            | Reply::Outcome(_)
-            | Reply::SessionOpened(_)
-            | Reply::GroupHeld(_)
-            | Reply::Ack => return Err(output::unexpected_reply()),
-        };
+        let done = done(reply)?;
         let created = matches!(done.effect, Effect::Created);
         let status = if created { StatusCode::CREATED } else { StatusCode::OK };
         let mut response = group_output::response(status, &done.group)?;
@@ -84,5 +88,16 @@ impl GroupChange {
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         }
         Ok(response)
+    }
+}
+
+/// What became of the group, if it was changed.
+pub(super) fn done(reply: Reply) -> Result<Box<GroupDone>, Problem> {
+    match reply {
+        Reply::Group(done) => Ok(done),
+        Reply::Refused(refusal) => Err(problem::of_group_refusal(&refusal)),
+        Reply::Done(_) | Reply::Outcome(_) | Reply::SessionOpened(_) | Reply::GroupHeld(_) | Reply::Ack => {
+            Err(output::unexpected_reply())
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod batch;
 pub mod cluster;
+pub mod create_signing_secret;
 pub mod create_timer;
 pub mod delete_group;
+pub mod delete_signing_secret;
 pub mod delete_timer;
 pub mod dev_clock;
 pub mod error_page;
@@ -14,6 +16,7 @@ pub mod health;
 pub mod info;
 pub mod list_attempts;
 pub mod list_groups;
+pub mod list_signing_secrets;
 pub mod list_timers;
 pub mod metrics;
 pub mod patch_group;
