@@ -155,6 +155,7 @@ fn exit_of(problem: &Problem) -> Exit {
 fn advice_for(problem: &Problem) -> Vec<String> {
     let advice = match problem.code.as_str() {
         "TIMER_NOT_FOUND" => "a finished timer is kept for its retention only; is the --group right?",
+        "SIGNING_SECRET_NOT_FOUND" => "`timerctl group secret list NAME` shows those that there are",
         "GROUP_NOT_FOUND" => "`timerctl group list` shows those that there are",
         "TIMER_EXISTS" => "`timerctl create --replace` replaces it, `timerctl update` changes some of it",
         "TIMER_FINISHED" => {

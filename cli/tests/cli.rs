@@ -581,3 +581,48 @@ async fn a_machine_without_certificate_authorities_is_said_to_be_one() {
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("no certificate authorities for https"), "{err}");
 }
+
+#[tokio::test]
+async fn a_signing_secret_is_printed_once_listed_and_deleted() {
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDb1F4rxWXhPg=";
+    let made = json!({"id": "sec_28672", "secret": secret, "createdAt": "2026-12-01T09:00:00.000Z"});
+    let list = json!({"signingSecrets": [{"id": "sec_28672", "createdAt": "2026-12-01T09:00:00.000Z"}]});
+    let answer = |status, body: String| Step::Answer(status, vec![], body);
+    let steps = [
+        answer(201, made.to_string()),
+        answer(201, made.to_string()),
+        answer(200, list.to_string()),
+        answer(204, String::new()),
+    ];
+    let server = FakeServer::start(steps).await;
+    let group = ["group", "secret"];
+    let mut out = Vec::new();
+    for args in [
+        ["create", "orders", "--idempotency-key", "k"].as_slice(),
+        ["create", "orders", "--output", "json"].as_slice(),
+        ["list", "orders"].as_slice(),
+        ["delete", "orders", "sec_28672"].as_slice(),
+    ] {
+        let ran = run(&server.url, &[group.as_slice(), args].concat()).await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
+        out.push(ran.out);
+    }
+    assert!(
+        out[0].starts_with("made a signing secret of group orders\n") && out[0].contains(secret),
+        "{}",
+        out[0]
+    );
+    assert_eq!(out[1], format!("{made}\n"));
+    assert_eq!(out[2], "ID         CREATED\nsec_28672  2026-12-01T09:00:00.000Z\n");
+    assert_eq!(out[3], "deleted signing secret sec_28672 of group orders\n");
+    let seen = server.seen();
+    let lines: Vec<_> = seen.iter().map(|s| format!("{} {}", s.method, s.target)).collect();
+    let path = "/api/v1/groups/orders/signing-secrets";
+    let expected = ["POST", "POST", "GET", "DELETE"].map(|method| match method {
+        "DELETE" => format!("DELETE {path}/sec_28672"),
+        _ => format!("{method} {path}"),
+    });
+    assert_eq!(lines, expected);
+    assert_eq!(seen[0].header("idempotency-key"), Some("k"));
+    assert!(seen[1].header("idempotency-key").is_some(), "one is made");
+}

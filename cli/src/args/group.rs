@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+use super::secret::SecretCommand;
+
 /// What to do with groups.
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
@@ -15,6 +17,9 @@ pub enum GroupCommand {
     Update(GroupChangeArgs),
     /// Delete a group that holds no timers
     Delete(GroupDeleteArgs),
+    /// Make, list and delete the secrets that a group's callbacks are signed with
+    #[command(subcommand)]
+    Secret(SecretCommand),
 }
 
 /// `timerctl group get`.

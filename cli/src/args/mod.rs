@@ -3,6 +3,7 @@
 mod definition;
 mod group;
 mod listen;
+mod secret;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 pub use definition::DefinitionArgs;
 pub use group::{GroupArgs, GroupCommand, GroupConditionArgs, GroupSettingArgs};
 pub use listen::ListenArgs;
+pub use secret::{SecretCommand, SecretCreateArgs, SecretDeleteArgs, SecretListArgs};
 
 use crate::duration;
 
@@ -20,7 +22,7 @@ Exit codes:
   0  it worked
   1  it failed otherwise
   2  the arguments are wrong
-  3  there is no such timer or group
+  3  there is no such timer, group or signing secret
   4  the timer's state or version does not allow it
   5  no node answered in time; when a change may have taken effect all the same, that is said
   6  the server refused the input";

@@ -2,7 +2,7 @@
 
 use durable_timer::{CallOptions, GroupInput};
 
-use super::client;
+use super::{client, secret};
 use crate::args::{GlobalArgs, GroupArgs, GroupCommand, GroupConditionArgs, GroupSettingArgs};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -32,6 +32,7 @@ pub async fn run(global: &GlobalArgs, command: GroupCommand, output: &mut Output
             client.delete_group(&args.name, &options).await.map_err(|error| keyed(error, &options))?;
             output.group_deleted(&args.name)
         }
+        GroupCommand::Secret(command) => secret::run(&client, command, output).await,
         GroupCommand::List => {
             let (mut cursor, mut is_first) = (None::<String>, true);
             loop {

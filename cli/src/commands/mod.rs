@@ -12,6 +12,7 @@ mod group;
 mod list;
 pub mod listen;
 mod redrive;
+mod secret;
 mod update;
 
 use durable_timer::{Answer, CallOptions, Client, Error, RetrySettings, Timer, TimerName};

@@ -10,12 +10,16 @@ mod group;
 mod list;
 mod listen;
 mod relative;
+mod secret;
 mod table;
 mod timer;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use durable_timer::{Answer, AttemptList, BatchResults, ClusterView, Group, GroupPage, Timer, TimerPage};
+use durable_timer::{
+    Answer, AttemptList, BatchResults, ClusterView, Group, GroupPage, NewSigningSecret, SigningSecretList,
+    Timer, TimerPage,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -117,6 +121,24 @@ impl Output {
     pub fn group_deleted(&mut self, name: &str) -> Result<(), Failure> {
         match self.format {
             Format::Human => self.write(format!("deleted group {name}\n").as_bytes()),
+            Format::Json => Ok(()),
+        }
+    }
+
+    /// A signing secret that was made.
+    pub fn secret(&mut self, group: &str, answer: &Answer<NewSigningSecret>) -> Result<(), Failure> {
+        self.either(&secret::text(group, &answer.value, answer.replayed), &answer.body)
+    }
+
+    /// What a group signs with.
+    pub fn secrets(&mut self, answer: &Answer<SigningSecretList>) -> Result<(), Failure> {
+        self.either(&secret::list(&answer.value.signing_secrets), &answer.body)
+    }
+
+    /// A signing secret is gone. The server says no more than that, and scripts have the exit code.
+    pub fn secret_deleted(&mut self, group: &str, id: &str) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => self.write(format!("deleted signing secret {id} of group {group}\n").as_bytes()),
             Format::Json => Ok(()),
         }
     }

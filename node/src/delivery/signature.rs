@@ -44,7 +44,7 @@ mod tests {
     fn the_published_example_is_signed_as_published() {
         let secret = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let parts: [&[u8]; 3] = [b"msg_p5jXN8AQM9LWM0D4loKWxJek", b"1614265330", br#"{"test": 2432232314}"#];
-        assert_eq!(sign(&secret, parts).unwrap(), "v1,g0hM9SsE+OTPJTT/tmKtSyEeJ3ozK1oNO0yKzjvWs1s=");
+        assert_eq!(sign(&secret, parts).unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[test]

@@ -16,5 +16,6 @@ mod operations;
 mod repetition;
 mod schema;
 mod server;
+mod signing_secrets;
 mod support;
 mod times;

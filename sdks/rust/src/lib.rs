@@ -27,9 +27,9 @@
 //! back says whether the change may have taken effect: [`Error::outcome`].
 //!
 //! # Receiving
-//! [`receiver`] reads a callback's headers and refuses stale senders. Deliberately absent yet: verification
-//! of Standard Webhooks signatures, because the server does not sign yet; any Standard Webhooks library will
-//! do it on `webhook-id`, `webhook-timestamp`, `webhook-signature` and the body's raw bytes.
+//! [`receiver`] reads a callback's headers and refuses stale senders. Deliberately absent: verification of
+//! signatures, which any Standard Webhooks library does on `webhook-id`, `webhook-timestamp`,
+//! `webhook-signature` and the body's raw bytes with the secrets of [`Client::create_signing_secret`].
 
 pub mod client;
 pub mod duration;
@@ -50,5 +50,6 @@ pub use model::group::{Group, GroupInput, GroupPage};
 pub use model::input::{RetryPolicyInput, TimerInput};
 pub use model::list::{ListOptions, ListOrder, TimerPage};
 pub use model::patch::{RetryPolicyPatch, TimerPatch};
+pub use model::secret::{NewSigningSecret, SigningSecret, SigningSecretList};
 pub use model::timer::{InFlight, LastError, RetryPolicy, State, Timer};
 pub use path::TimerName;

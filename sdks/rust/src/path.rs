@@ -41,6 +41,18 @@ pub fn batch_path(group: &str) -> String {
     format!("/api/v1/groups/{}/batch", encode(group))
 }
 
+/// The path of a group's signing secrets.
+#[must_use]
+pub fn signing_secrets_path(group: &str) -> String {
+    format!("{}/signing-secrets", group_path(group))
+}
+
+/// The path of a signing secret.
+#[must_use]
+pub fn signing_secret_path(group: &str, id: &str) -> String {
+    format!("{}/{}", signing_secrets_path(group), encode(id))
+}
+
 /// The path of a group.
 #[must_use]
 pub fn group_path(group: &str) -> String {

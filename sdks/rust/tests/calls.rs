@@ -303,3 +303,23 @@ async fn a_list_is_asked_for_by_its_filters_and_read_page_by_page() {
                  &executeBefore=2032-01-01T00%3A00%3A00Z&orderBy=executeAt&limit=7&cursor=AQ-_&reveal=true";
     assert_eq!(seen[1].target, format!("/api/v1/groups/default/timers?{query}"));
 }
+
+#[tokio::test]
+async fn a_signing_secret_is_shown_by_its_field_and_in_no_debug_output() {
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDb1F4rxWXhPg=";
+    let made = json!({"id": "sec_7", "secret": secret, "createdAt": "2026-12-01T09:00:00.000Z"});
+    let list = json!({"signingSecrets": [{"id": "sec_7", "createdAt": "2026-12-01T09:00:00.000Z"}]});
+    let gone = Step::Answer(204, vec![], String::new());
+    let server = FakeServer::start([ok_json(&made), ok_json(&list), gone]).await;
+    let (client, options) = (client(&server), CallOptions::default());
+    let answer = client.create_signing_secret("orders", &options).await.unwrap();
+    assert_eq!(answer.value.secret, secret);
+    let text = format!("{answer:?}");
+    assert!(text.contains("sec_7") && !text.contains("C2FVsBQI"), "{text}");
+    let listed = client.signing_secrets("orders", &options).await.unwrap().value.signing_secrets;
+    assert_eq!(listed.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["sec_7"]);
+    client.delete_signing_secret("orders", "sec_7", &options).await.unwrap();
+    let lines: Vec<_> = server.seen().iter().map(|s| format!("{} {}", s.method, s.target)).collect();
+    let path = "/api/v1/groups/orders/signing-secrets";
+    assert_eq!(lines, [format!("POST {path}"), format!("GET {path}"), format!("DELETE {path}/sec_7")]);
+}

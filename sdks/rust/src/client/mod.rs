@@ -4,6 +4,7 @@ pub mod builder;
 mod call;
 mod groups;
 pub mod retry;
+mod secrets;
 mod transport;
 mod trust;
 
@@ -56,14 +57,14 @@ pub struct CallOptions {
     pub request_id: Option<String>,
 }
 
-/// What came back.
-#[derive(Clone, Debug)]
+/// What came back. `Debug` shows no bytes of the body: there may be a secret in it.
+#[derive(Clone)]
 pub struct Answer<T> {
     /// The object in the answer.
     pub value: T,
     /// The bytes that it was read from, with fields that this client may not know.
     pub body: Bytes,
-    /// Whether the call made a new timer (201).
+    /// Whether the call made something new (201).
     pub created: bool,
     /// Whether this is the answer of an earlier request with the same `Idempotency-Key`.
     pub replayed: bool,
@@ -71,6 +72,20 @@ pub struct Answer<T> {
     pub request_id: Option<String>,
     /// How often the request was tried.
     pub tries: u32,
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { value, body, created, replayed, request_id, tries } = self;
+        f.debug_struct("Answer")
+            .field("value", value)
+            .field("body_bytes", &body.len())
+            .field("created", created)
+            .field("replayed", replayed)
+            .field("request_id", request_id)
+            .field("tries", tries)
+            .finish()
+    }
 }
 
 impl CallOptions {

@@ -10,4 +10,5 @@ pub mod group;
 pub mod input;
 pub mod list;
 pub mod patch;
+pub mod secret;
 pub mod timer;
