@@ -14,6 +14,7 @@ use schema::{Whose, resolve};
 use serde_json::{Value, json};
 use timer_core::command::AttemptResult;
 use timer_core::definition::{BodyMode, Payload};
+use timer_core::secret::SecretBytes;
 
 static CONTRACT: LazyLock<Value> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../api.yaml")).expect("api.yaml is YAML"));
@@ -91,12 +92,15 @@ async fn every_callback_is_one_that_the_contract_describes() {
             attempt.timer.traceparent = Some(traceparent.into());
         })
         .await,
+        seen(|attempt| attempt.secrets = [1, 2, 3, 4, 5].map(|byte| SecretBytes::new([byte; 32])).to_vec())
+            .await,
     ];
     for seen in &callbacks {
         assert_eq!(objection(seen), None, "{seen:?}");
     }
     assert_eq!(callbacks[5].headers["traceparent"], traceparent);
     assert_eq!(callbacks[5].headers["timer-manual"], "true");
+    assert_eq!(callbacks[6].headers["webhook-signature"].to_str().unwrap().split(' ').count(), 5);
 }
 
 #[tokio::test]

@@ -148,3 +148,62 @@ async fn groups_and_their_settings_outlive_restarts_and_leaders() {
         assert!(check.status.success() && text.contains("meta"), "{text}");
     }
 }
+
+/// Has timers of the group `g` fire now, enough for every shard to have some, and asserts that each callback has so many
+/// signatures.
+async fn fire_signed(cluster: &Cluster, receiver: &Receiver, round: &str, signatures: usize) {
+    const TIMERS: usize = 40;
+    let body = json!({"executeAt": rfc3339(now_ms()), "callbackUrl": receiver.url});
+    for n in 0..TIMERS {
+        let made = call(cluster, n % 3, &format!("PUT /g/timers/{round}-{n}"), Some(&body)).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+    let of_round = |calls: &[super::receiver::Call]| {
+        calls.iter().filter(|call| call.id.starts_with(round)).map(|call| call.signatures).collect::<Vec<_>>()
+    };
+    receiver.wait_until(round, WAIT, |calls| of_round(calls).len() >= TIMERS).await;
+    let other = of_round(&receiver.calls()).into_iter().find(|number| *number != signatures);
+    assert_eq!(other, None, "{round}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_of_a_group_sign_in_every_shard_and_outlive_restarts() {
+    let mut cluster = Cluster::start(3, 4).await;
+    let receiver = Receiver::start().await;
+    let made = call(&cluster, 0, "PUT /g", Some(&json!({}))).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    fire_signed(&cluster, &receiver, "unsigned", 0).await;
+    let mut secrets = Vec::new();
+    for (node, round) in [(0, "one"), (1, "two")] {
+        let made = call(&cluster, node, "POST /g/signing-secrets", None).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        secrets.push(made.json);
+        fire_signed(&cluster, &receiver, round, secrets.len()).await;
+    }
+    let id = |n: usize| secrets[n]["id"].as_str().unwrap();
+    let deleted = call(&cluster, 2, &format!("DELETE /g/signing-secrets/{}", id(0)), None).await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text);
+    fire_signed(&cluster, &receiver, "rotated", 1).await;
+    for node in &mut cluster.nodes {
+        node.kill();
+    }
+    for node in &mut cluster.nodes {
+        node.start();
+    }
+    cluster.wait_ready().await;
+    let listed = call(&cluster, 1, "GET /g/signing-secrets", None).await;
+    let expected = json!([{"id": id(1), "createdAt": secrets[1]["createdAt"]}]);
+    assert_eq!(listed.json["signingSecrets"], expected, "{}", listed.text);
+    fire_signed(&cluster, &receiver, "restarted", 1).await;
+    for node in &mut cluster.nodes {
+        assert_eq!(node.terminate_within(END_MAX).await, Some(0));
+        let check = super::checking::check(&node.data, &[]);
+        let mut said = node.log();
+        said += &String::from_utf8_lossy(&check.stdout);
+        said += &String::from_utf8_lossy(&check.stderr);
+        for secret in &secrets {
+            let text = secret["secret"].as_str().unwrap().strip_prefix("whsec_").unwrap();
+            assert!(!said.contains(text), "{} shows a secret", node.name);
+        }
+    }
+}

@@ -30,6 +30,8 @@ pub struct Call {
     pub late_ms: u64,
     /// When the timer was to fire, in ms.
     pub scheduled_ms: u64,
+    /// How many signatures it has.
+    pub signatures: usize,
 }
 
 /// What the server does with a callback.
@@ -154,6 +156,7 @@ async fn answer(
         token: number("timer-fencing-token"),
         late_ms: number("timer-late-ms"),
         scheduled_ms: scheduled,
+        signatures: text("webhook-signature").matches("v1,").count(),
     };
     let _ = request.into_body().collect().await;
     let scripted = script(&call);
