@@ -1,14 +1,11 @@
 //! What the server sends, as the published package for Python sees it.
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::json;
 
-use super::client::eventually;
 use super::python::{Message, Package};
 use super::receiver::{Call, Receiver, now_ms};
-use super::server::{Server, WAIT};
+use super::server::Server;
 
 const NO_MATCH: &str = "No matching signature found";
 
@@ -105,21 +102,22 @@ async fn what_was_sent_more_than_five_minutes_ago_or_ahead_is_refused() {
 async fn every_attempt_is_signed_for_its_own_time() {
     let Some(package) = Package::find() else { return };
     let server = Server::start("info", &["--clock", "manual"]).await;
+    let receiver = Receiver::failing(1).await;
     let (_, secret) = server.secret().await;
-    // Nobody listens there, so that the first attempts fail.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/", reserved.local_addr().unwrap());
-    drop(reserved);
-    server.fire("again", &nobody, json!({"payload": 1})).await;
+    server.fire("again", &receiver.url, json!({"payload": 1})).await;
     server.wait_for("again", "retrying").await;
-    let receiver = Receiver::start().await;
-    let patch = json!({"callbackUrl": receiver.url});
-    server.done("PATCH /groups/default/timers/again", Some(&patch)).await;
-    eventually("an attempt arrives", WAIT, || async {
-        server.done("POST /dev/clock", Some(&json!({"by": "1s"}))).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        (!receiver.calls().is_empty()).then_some(())
-    })
-    .await;
-    package.accepts(&[Message::new(&secret, &receiver.calls()[0])]);
+    server.done("POST /dev/clock", Some(&json!({"by": "10s"}))).await;
+    server.wait_for("again", "delivered").await;
+    let [first, second]: [Call; 2] = receiver.calls().try_into().unwrap();
+    package.accepts(&[Message::new(&secret, &first), Message::new(&secret, &second)]);
+    assert_eq!(first.header("webhook-id"), second.header("webhook-id"), "one generation");
+    let time = |call: &Call| call.header("webhook-timestamp").to_owned();
+    assert_ne!(time(&first), time(&second));
+    package.refuses(
+        NO_MATCH,
+        &[
+            Message::new(&secret, &first).with_header("webhook-timestamp", &time(&second)),
+            Message::new(&secret, &second).with_body(&first.body),
+        ],
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -57,7 +57,7 @@ impl Call {
     }
 }
 
-/// The receiver; it ends when it is dropped. It answers 204.
+/// The receiver; it ends when it is dropped. It answers 204, or 503 to the first few.
 pub struct Receiver {
     pub url: String,
     calls: Arc<Mutex<Vec<Call>>>,
@@ -66,6 +66,11 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn start() -> Self {
+        Self::failing(0).await
+    }
+
+    /// Answers 503 to the first `number` callbacks.
+    pub async fn failing(number: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
@@ -77,7 +82,7 @@ impl Receiver {
                 while connections.try_join_next().is_some() {}
                 let kept = kept.clone();
                 connections.spawn(async move {
-                    let service = service_fn(move |request| keep(request, kept.clone()));
+                    let service = service_fn(move |request| keep(request, kept.clone(), number));
                     let connection = auto::Builder::new(TokioExecutor::new());
                     let _ = connection.serve_connection(TokioIo::new(stream), service).await;
                 });
@@ -104,16 +109,20 @@ impl Receiver {
 async fn keep(
     request: Request<Incoming>,
     kept: Arc<Mutex<Vec<Call>>>,
+    failing: usize,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let mut response = Response::new(Full::default());
     match body.collect().await {
         Ok(body) => {
             let call = Call { method: parts.method, headers: parts.headers, body: body.to_bytes() };
-            kept.lock().push(call);
-            *response.status_mut() = http::StatusCode::NO_CONTENT;
+            let mut kept = kept.lock();
+            let fails = kept.len() < failing;
+            kept.push(call);
+            *response.status_mut() =
+                if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT };
         }
-        Err(_) => *response.status_mut() = http::StatusCode::BAD_REQUEST,
+        Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
     }
     Ok(response)
 }
