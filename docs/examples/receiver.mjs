@@ -17,9 +17,14 @@ const TOLERANCE_SECONDS = 5 * 60;
 // A payload has up to 256 KiB, a third more where it stands as base64, and the envelope a few KiB.
 const BODY_BYTES_MAX = 1024 * 1024;
 
-const SECRETS = process.env.SIGNING_SECRETS.split(" ").map((text) =>
-  Buffer.from(text.replace(/^whsec_/, ""), "base64"),
-);
+const SECRETS = (process.env.SIGNING_SECRETS ?? "")
+  .split(" ")
+  .map((text) => Buffer.from(text.replace(/^whsec_/, ""), "base64"));
+// Anybody can sign with a key that is empty.
+if (SECRETS.some((secret) => secret.length < 24)) {
+  console.error("SIGNING_SECRETS must have one or more secrets of a group, whsec_…");
+  process.exit(1);
+}
 const JOURNAL = process.env.JOURNAL ?? "receiver.journal";
 
 // Whether one of our secrets made one of the signatures, not long ago. `body`: the bytes as they came.

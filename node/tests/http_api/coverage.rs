@@ -14,6 +14,7 @@ use timer_core::timer::ErrorKind;
 
 use crate::contract::CONTRACT;
 use crate::operations::died;
+use crate::signing_secrets;
 use crate::support::{Api, timer};
 
 /// The changes, as method and what follows `/timers`; `x` is a pending timer.
@@ -291,74 +292,6 @@ async fn what_a_group_can_not_do() -> Api {
     api
 }
 
-/// What reads or changes a group's signing secrets.
-const SECRETS: [&str; 3] = ["POST ", "GET ", "DELETE /sec_7"];
-
-fn secrets(group: &str, line: &str) -> String {
-    let (method, rest) = line.split_once(' ').unwrap();
-    format!("{method} /api/v1/groups/{group}/signing-secrets{rest}")
-}
-
-async fn what_signing_secrets_answer() -> Api {
-    let api = Api::new();
-    for line in SECRETS {
-        assert_eq!(api.call(&secrets("a", line), "").await.problem(), (404, "GROUP_NOT_FOUND"), "{line}");
-        let unknown = api.call(&secrets("a", &format!("{line}?x=1")), "").await;
-        assert_eq!(unknown.problem(), (400, "INVALID_ARGUMENT"), "{line}");
-    }
-    api.call("PUT /api/v1/groups/a", "{}").await.ok();
-    let key = [("idempotency-key", "k")];
-    let made = api.call_with(&secrets("a", "POST "), &key, "").await;
-    let id = made.ok()["id"].as_str().unwrap().to_owned();
-    api.call(&secrets("a", "GET "), "").await.ok();
-    for line in ["POST ", "DELETE /sec_7"] {
-        for (name, value, status) in [("content-length", "1048577", 413), ("content-type", "text/plain", 415)]
-        {
-            let refused = api.call_with(&secrets("a", line), &[(name, value)], "").await;
-            assert_eq!(refused.status, status, "{line}");
-        }
-    }
-    let missing = api.call(&secrets("a", "DELETE /sec_7"), "").await;
-    assert_eq!(missing.problem(), (404, "SIGNING_SECRET_NOT_FOUND"));
-    let reused = api.call_with(&secrets("a", "DELETE /sec_7"), &key, "").await;
-    assert_eq!(reused.problem(), (422, "IDEMPOTENCY_KEY_REUSED"));
-    assert_eq!(api.call(&secrets("a", &format!("DELETE /{id}")), "").await.status, 204);
-    let gone = api.call_with(&secrets("a", "POST "), &key, "").await;
-    assert_eq!(gone.problem(), (404, "SIGNING_SECRET_NOT_FOUND"));
-    let put = [("idempotency-key", "p")];
-    api.call_with("PUT /api/v1/groups/a", &put, r#"{"maxPending": 9}"#).await.ok();
-    let reused = api.call_with(&secrets("a", "POST "), &put, "").await;
-    assert_eq!(reused.problem(), (422, "IDEMPOTENCY_KEY_REUSED"));
-    for _ in 0..5 {
-        api.call(&secrets("a", "POST "), "").await.ok();
-    }
-    assert_eq!(api.call(&secrets("a", "POST "), "").await.problem(), (422, "OUT_OF_RANGE"));
-    api
-}
-
-async fn what_signing_secrets_can_not_do() -> Api {
-    let api = Api::new();
-    let (reason, retry_after, outcome) = ("a test".to_owned(), Duration::from_secs(1), Applied::Unknown);
-    for line in SECRETS {
-        for error in [
-            BackendError::Internal(reason.clone()),
-            BackendError::Unavailable { shard: 3, outcome, reason: reason.clone(), retry_after },
-            BackendError::Overloaded { reason: reason.clone(), retry_after },
-            BackendError::TimedOut { outcome, waited: retry_after },
-        ] {
-            api.fail_next(error.clone());
-            let failed = api.call(&secrets("default", line), "").await;
-            assert!(failed.status.is_server_error(), "{line}: {error:?}");
-        }
-    }
-    api.fail_next(BackendError::DiskFull);
-    assert_eq!(api.call(&secrets("default", "POST "), "").await.problem(), (507, "DISK_FULL"));
-    // `default` needs a record for its first.
-    api.use_up_groups();
-    assert_eq!(api.call(&secrets("default", "POST "), "").await.problem(), (429, "QUOTA_EXCEEDED"));
-    api
-}
-
 async fn what_a_quota_does_not_allow() -> Api {
     let api = fresh().await;
     api.call("PUT y", timer("")).await.ok();
@@ -429,8 +362,8 @@ async fn every_operation_status_and_code_of_the_contract_occurs() {
         what_a_list_answers().await,
         what_a_group_answers().await,
         what_a_group_can_not_do().await,
-        what_signing_secrets_answer().await,
-        what_signing_secrets_can_not_do().await,
+        signing_secrets::what_they_answer().await,
+        signing_secrets::what_they_can_not_do().await,
         what_a_quota_does_not_allow().await,
         what_a_history_answers().await,
         what_the_node_says_of_itself().await,

@@ -1,8 +1,11 @@
 //! Signing secrets of groups: shown once, listed by their ids, and nowhere else. What they do to callbacks is the
 //! test `signatures`, of a real process.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use node::backend::{Applied, BackendError};
 use serde_json::json;
 
 use crate::support::{Answer, Api, timer};
@@ -148,4 +151,74 @@ async fn no_other_answer_shows_a_secret() {
         let shown = format!("{}{:?}", String::from_utf8_lossy(&answer.bytes), answer.headers);
         assert!(!shown.contains(&text), "{line}: {shown}");
     }
+}
+
+/// What reads or changes them, as method and what follows `/signing-secrets`.
+const LINES: [&str; 3] = ["POST ", "GET ", "DELETE /sec_7"];
+
+fn of(group: &str, line: &str) -> String {
+    let (method, rest) = line.split_once(' ').unwrap();
+    format!("{method} /api/v1/groups/{group}/signing-secrets{rest}")
+}
+
+/// What `coverage` looks for.
+pub async fn what_they_answer() -> Api {
+    let api = Api::new();
+    for line in LINES {
+        assert_eq!(api.call(&of("a", line), "").await.problem(), (404, "GROUP_NOT_FOUND"), "{line}");
+        let unknown = api.call(&of("a", &format!("{line}?x=1")), "").await;
+        assert_eq!(unknown.problem(), (400, "INVALID_ARGUMENT"), "{line}");
+    }
+    api.call("PUT /api/v1/groups/a", "{}").await.ok();
+    let key = [("idempotency-key", "k")];
+    let made = api.call_with(&of("a", "POST "), &key, "").await;
+    let id = made.ok()["id"].as_str().unwrap().to_owned();
+    api.call(&of("a", "GET "), "").await.ok();
+    for line in ["POST ", "DELETE /sec_7"] {
+        for (name, value, status) in [("content-length", "1048577", 413), ("content-type", "text/plain", 415)]
+        {
+            let refused = api.call_with(&of("a", line), &[(name, value)], "").await;
+            assert_eq!(refused.status, status, "{line}");
+        }
+    }
+    let missing = api.call(&of("a", "DELETE /sec_7"), "").await;
+    assert_eq!(missing.problem(), (404, "SIGNING_SECRET_NOT_FOUND"));
+    let reused = api.call_with(&of("a", "DELETE /sec_7"), &key, "").await;
+    assert_eq!(reused.problem(), (422, "IDEMPOTENCY_KEY_REUSED"));
+    assert_eq!(api.call(&of("a", &format!("DELETE /{id}")), "").await.status, 204);
+    let gone = api.call_with(&of("a", "POST "), &key, "").await;
+    assert_eq!(gone.problem(), (404, "SIGNING_SECRET_NOT_FOUND"));
+    let put = [("idempotency-key", "p")];
+    api.call_with("PUT /api/v1/groups/a", &put, r#"{"maxPending": 9}"#).await.ok();
+    let reused = api.call_with(&of("a", "POST "), &put, "").await;
+    assert_eq!(reused.problem(), (422, "IDEMPOTENCY_KEY_REUSED"));
+    for _ in 0..5 {
+        api.call(&of("a", "POST "), "").await.ok();
+    }
+    assert_eq!(api.call(&of("a", "POST "), "").await.problem(), (422, "OUT_OF_RANGE"));
+    api
+}
+
+/// The same, of a cluster that fails.
+pub async fn what_they_can_not_do() -> Api {
+    let api = Api::new();
+    let (reason, retry_after, outcome) = ("a test".to_owned(), Duration::from_secs(1), Applied::Unknown);
+    for line in LINES {
+        for error in [
+            BackendError::Internal(reason.clone()),
+            BackendError::Unavailable { shard: 3, outcome, reason: reason.clone(), retry_after },
+            BackendError::Overloaded { reason: reason.clone(), retry_after },
+            BackendError::TimedOut { outcome, waited: retry_after },
+        ] {
+            api.fail_next(error.clone());
+            let failed = api.call(&of("default", line), "").await;
+            assert!(failed.status.is_server_error(), "{line}: {error:?}");
+        }
+    }
+    api.fail_next(BackendError::DiskFull);
+    assert_eq!(api.call(&of("default", "POST "), "").await.problem(), (507, "DISK_FULL"));
+    // `default` needs a record for its first.
+    api.use_up_groups();
+    assert_eq!(api.call(&of("default", "POST "), "").await.problem(), (429, "QUOTA_EXCEEDED"));
+    api
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::client::eventually;
 use super::receiver::{Call, Receiver};
 use super::server::{Server, WAIT};
 
@@ -29,18 +30,7 @@ impl Drop for Example {
 impl Example {
     /// None, and a line that says why, where the language is missing.
     async fn start(program: &str, file: &str, secrets: &str, dir: &Path) -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(file);
-        let spawned = Command::new(program)
-            .arg(path)
-            .env("SIGNING_SECRETS", secrets)
-            .env("PORT", "0")
-            .env("DATABASE", dir.join("receiver.db"))
-            .env("JOURNAL", dir.join("receiver.journal"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut child = match spawned {
+        let mut child = match command(program, file, secrets, dir).spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 eprintln!("skipped: docs/examples/{file}: there is no {program}");
@@ -74,6 +64,21 @@ impl Example {
     }
 }
 
+/// The program with nothing but what an example reads.
+fn command(program: &str, file: &str, secrets: &str, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples").join(file))
+        .env("SIGNING_SECRETS", secrets)
+        .env("PORT", "0")
+        .env("DATABASE", dir.join("receiver.db"))
+        .env("JOURNAL", dir.join("receiver.journal"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
 /// Two callbacks of the timer `id`, of one definition and of the next, that nobody has done yet.
 async fn two_generations(server: &Server, id: &str) -> [Call; 2] {
     let keeper = Receiver::start().await;
@@ -96,6 +101,14 @@ async fn holds(program: &str, file: &str) {
     let new = both.split_once(' ').unwrap().1;
     let dir = server.dir.path();
     let Some(mut example) = Example::start(program, file, &both, dir).await else { return };
+
+    // Without a secret that nobody knows it does not start.
+    for unsafe_secrets in ["", "whsec_", "whsec_AAAA"] {
+        let child = command(program, file, unsafe_secrets, dir).spawn().unwrap();
+        let mut refused = Example { url: String::new(), lines: mpsc::unbounded_channel().1, child };
+        let ended = eventually("it ends", WAIT, || std::future::ready(refused.child.try_wait().unwrap()));
+        assert!(!ended.await.success(), "{unsafe_secrets:?}");
+    }
 
     // The server calls it itself, with two signatures.
     server.fire("direct", &example.url, json!({"payload": {"text": "ü"}})).await;
