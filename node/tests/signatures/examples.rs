@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::client::eventually;
+use super::python::skipped;
 use super::receiver::{Call, Receiver};
 use super::server::{Server, WAIT};
 
@@ -33,7 +34,7 @@ impl Example {
         let mut child = match command(program, file, secrets, dir).spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!("skipped: docs/examples/{file}: there is no {program}");
+                skipped(&format!("docs/examples/{file}: there is no {program}"));
                 return None;
             }
             Err(error) => panic!("{program}: {error}"),

@@ -37,6 +37,8 @@ impl Server {
             .args(["dev", "--listen", &address.to_string()])
             .args(more)
             .env("TIMERD_LOG__FILTER", filter)
+            // What it leaves behind when it is killed goes with the test's directory.
+            .env("TMPDIR", dir.path())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
