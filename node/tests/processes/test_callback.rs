@@ -36,11 +36,8 @@ async fn what_a_receiver_answers_is_shown_before_there_is_a_timer() {
     assert_eq!((&late["outcome"], &late["error"]["kind"]), (&json!("failed"), &json!("ANSWER_TIMED_OUT")));
     let nobody = test(json!({"callbackUrl": "http://127.0.0.1:1/"})).await;
     assert_eq!(nobody["error"]["kind"], "CONNECTION_REFUSED");
-    let listed = format!("{}/api/v1/groups/default/timers", cluster.nodes[0].url);
-    let listed = cluster.client.send("GET", &listed, &[], None).await.unwrap();
-    assert_eq!(
-        (listed.json["timers"].clone(), receiver.calls().len()),
-        (json!([]), 3),
-        "sent once each, no timer"
-    );
+    for id in ["no", "late", &calls[0].id] {
+        assert_eq!(cluster.get(0, id).await.unwrap().json["code"], "TIMER_NOT_FOUND", "{id}");
+    }
+    assert_eq!(receiver.calls().len(), 3, "sent once each");
 }

@@ -84,6 +84,7 @@ pub(super) fn change<T: Tables>(
 mod tests {
     use super::*;
     use crate::command::{GroupStep, RemoveSigningSecret, StepGroup};
+    use crate::group::GroupSettings;
     use crate::ids::Sequence;
     use crate::testing::{START, Shard, add_secret, put_group, refused};
 
