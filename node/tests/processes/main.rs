@@ -8,6 +8,8 @@
 
 mod client;
 mod cluster;
+#[path = "../signatures/server.rs"]
+mod dev_server;
 mod receiver;
 mod sizes;
 
@@ -24,6 +26,7 @@ mod isolation;
 mod lagging;
 mod late_commands;
 mod lists;
+mod manual_clock;
 mod many_timers;
 mod moving;
 mod overload;
