@@ -48,6 +48,13 @@ struct Pace {
     group: String,
 }
 
+impl Pace {
+    /// How many of `group` go next.
+    fn next(&self, group: &str) -> usize {
+        self.last.get(group).map_or(FIRST, |last| (last * 2).min(PARKED_AT_ONCE_MAX))
+    }
+}
+
 /// Cleared when the task that has set it is over, however it ends.
 struct Busy(Arc<AtomicBool>);
 
@@ -124,19 +131,19 @@ impl Parking {
 }
 
 /// Lets go some of the next group that has parked timers and is not paused; `false` at the end of a round through all groups.
-async fn release_next(dispatcher: &Dispatcher, pace: &Mutex<Pace>) -> bool {
+async fn release_next(dispatcher: &Dispatcher, pace: &Arc<Mutex<Pace>>) -> bool {
     let after = pace.lock().group.clone();
-    let (reader, last) = (dispatcher.reader.clone(), pace.lock().last.clone());
-    let read = away(reader.blocks(), move || -> Result<Option<(String, Vec<Slot>)>, StoreError> {
+    let (reader, asked) = (dispatcher.reader.clone(), pace.clone());
+    let read = away(reader.blocks(), move || -> Result<Option<(String, usize, Vec<Slot>)>, StoreError> {
         let Some(group) = reader.next_parked_group(&after)? else { return Ok(None) };
         if is_paused(&reader, &group) {
-            return Ok(Some((group, Vec::new())));
+            return Ok(Some((group, 0, Vec::new())));
         }
-        let many = last.get(&group).map_or(FIRST, |last| (last * 2).min(PARKED_AT_ONCE_MAX));
-        let slots = reader.scan_parked(&group, many)?;
-        Ok(Some((group, slots)))
+        let step = asked.lock().next(&group);
+        let slots = reader.scan_parked(&group, step)?;
+        Ok(Some((group, step, slots)))
     });
-    let (group, slots) = match read.await {
+    let (group, step, slots) = match read.await {
         Ok(Ok(Some(found))) => found,
         Ok(Ok(None)) => {
             pace.lock().group.clear();
@@ -148,22 +155,21 @@ async fn release_next(dispatcher: &Dispatcher, pace: &Mutex<Pace>) -> bool {
         }
         Err(_) => return false,
     };
-    let (session, many) = (dispatcher.office.session, slots.len());
-    if many > 0 {
+    let is_released = !slots.is_empty();
+    if is_released {
         let timers = slots.into_iter().map(|slot| {
             let Slot { key, sequence: generation, at: position } = slot;
             Parked { key, generation, position }
         });
-        let release = Release { session, timers: timers.collect() };
+        let release = Release { session: dispatcher.office.session, timers: timers.collect() };
         let envelope = Envelope::own(Command::Release(release));
         if dispatcher.proposer.propose(dispatcher.office.leader, envelope, None).await.is_err() {
             return false;
         }
     }
     let mut pace = pace.lock();
-    if many > 0 {
-        let last = pace.last.get(&group).copied();
-        pace.last.insert(group.clone(), last.map_or(FIRST, |last| (last * 2).min(PARKED_AT_ONCE_MAX)));
+    if is_released {
+        pace.last.insert(group.clone(), step);
     } else {
         pace.last.remove(&group);
     }
